@@ -5,7 +5,8 @@ that is several times faster than two threads, which would wait for each other i
 in both, so they stay equal, and the result depends on the seed alone.
 
 Two kinds of steps. A vision step teaches only the tower, with a helper head that names colour, shape, size and word of
-every patch (dropped at export): it costs a third and is what small shapes need. A joint step teaches everything with
+every patch (dropped at export): it costs a third and is what small shapes need: they
+come late and suddenly. A joint step teaches everything with
 packed turns. The learning rate warms up, stays, and falls linearly to zero over the last `--decay` steps; a checkpoint
 holds all state, so a run may be stopped, resumed, and ended early by resuming with a smaller `--steps`.
 While a file named `pause` is in the run's parent folder, the run sleeps: for measurements of others on this machine.
@@ -45,13 +46,13 @@ class PatchHeads(nn.Module):
         labels = labels.flatten(2)[:, :, order]
         weight = torch.where((labels[:, 0] > 0) | (labels[:, 3] > 0), 1.0, 0.25)
         total, at, scores = 0, 0, self.patch(features)
-        for number, (classes, importance) in enumerate(zip(data.LABELS, (0.5, 2.0, 0.5, 1.5))):
+        for number, (classes, importance) in enumerate(zip(data.LABELS, (0.5, 3.0, 0.5, 2.0))):
             part = F.cross_entropy(scores[..., at:at + classes].transpose(1, 2), labels[:, number], reduction="none")
             total, at = total + importance * (part * weight).sum() / weight.sum(), at + classes
         scores, at = self.ground(features.mean(1)), 0
         for number, classes in enumerate(data.GROUND_LABELS):
             total, at = total + 0.3 * F.cross_entropy(scores[:, at:at + classes], grounds[:, number]), at + classes
-        return total / 3
+        return total / 4
 
 
 class Feed:
@@ -124,8 +125,8 @@ def learning_rate(step, options):
 
 
 def vision_step(step, options):
-    """Two of three steps are vision steps until `--vision-until`."""
-    return step < options.vision_until and step % 3 != 0
+    """Until `--vision-until` only every eighth step is a joint one: text cannot be right before shapes are."""
+    return step < options.vision_until and step % 8 != 0
 
 
 def optimizer_for(modules, rate):
