@@ -1,0 +1,339 @@
+/* context.c - see context.h: makes and ends a core, finds its parts, runs its loop. */
+#include "core/context.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/str.h"
+#include "core/pipeline.h"
+
+#define THREADS_MAX 64u
+#define START_MS_MAX 600000u
+
+/* --- small settings --------------------------------------------------------------------------------------- */
+
+static unsigned
+setting(const char *name, unsigned max, unsigned otherwise)
+{
+	unsigned long value;
+	const char *text = secure_getenv(name);
+	return text != NULL && str_number(text, 1, max, &value) ? (unsigned)value : otherwise;
+}
+
+static void
+to_log(void *user, int level, const char *line)
+{
+	struct scry *scry = user;
+	if (scry->log_fn != NULL)
+		scry->log_fn(scry->log_user, (enum scry_log_level)level, line);
+	else if (level <= LOG_WARN)
+		fprintf(stderr, "scry: %s\n", line);
+}
+
+/* OpenMP is configured by the environment alone and reads it at load time. PASSIVE: a waiting team must not spin on the
+ * two cores that the rest of the machine needs. */
+static void
+make_engine_env(struct scry *scry)
+{
+	const char *fake = secure_getenv("SCRY_FAKE_START");
+	unsigned n = 0;
+	snprintf(scry->env_text[0], sizeof(scry->env_text[0]), "OMP_NUM_THREADS=%u", scry->threads);
+	scry->engine_env[n++] = scry->env_text[0];
+	snprintf(scry->env_text[1], sizeof(scry->env_text[1]), "OMP_WAIT_POLICY=PASSIVE");
+	scry->engine_env[n++] = scry->env_text[1];
+	if (fake != NULL) {
+		snprintf(scry->env_text[2], sizeof(scry->env_text[2]), "SCRY_FAKE_START=%.64s", fake);
+		scry->engine_env[n++] = scry->env_text[2];
+	}
+}
+
+/* --- the descriptor for poll ------------------------------------------------------------------------------ */
+
+static int
+watch(int epoll, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int
+open_poll(struct scry *scry)
+{
+	scry->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	scry->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (scry->poll_fd < 0 || scry->timer_fd < 0 || watch(scry->poll_fd, uv_backend_fd(&scry->loop)) < 0 ||
+	    watch(scry->poll_fd, scry->timer_fd) < 0)
+		return SCRY_E_SYSTEM;
+	return 0;
+}
+
+void
+context_settle(struct scry *scry)
+{
+	uv_update_time(&scry->loop);
+	int ms = uv_backend_timeout(&scry->loop);
+	struct itimerspec when = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
+	if (ms == 0)
+		when.it_value.tv_nsec = 1; /* zero would disarm */
+	if (ms < 0)
+		when.it_value = (struct timespec){0};
+	timerfd_settime(scry->timer_fd, 0, &when, NULL);
+}
+
+void
+context_run(struct scry *scry, int timeout_ms)
+{
+	uint64_t expired;
+	/* What is due already must not wait for the poll below. */
+	uv_run(&scry->loop, UV_RUN_NOWAIT);
+	if (timeout_ms != 0 && scry->request_count > 0) {
+		context_settle(scry);
+		struct pollfd pfd = {.fd = scry->poll_fd, .events = POLLIN};
+		if (poll(&pfd, 1, timeout_ms) > 0)
+			uv_run(&scry->loop, UV_RUN_NOWAIT);
+	}
+	if (read(scry->timer_fd, &expired, sizeof(expired)) < 0)
+		expired = 0; /* not expired, which is fine */
+	context_settle(scry);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------- */
+
+/* Cancels that callers asked for. The list is walked anew after each: a callback may change it. */
+static void
+on_later(uv_timer_t *timer)
+{
+	struct scry *scry = timer->data;
+	struct request *request;
+	bool again = true;
+	while (again) {
+		again = false;
+		DL_FOREACH (scry->requests, request) {
+			if (!request->cancelled)
+				continue;
+			request->cancelled = false;
+			pipeline_cancel(request, SCRY_E_CANCELLED, "cancelled");
+			again = true;
+			break;
+		}
+	}
+}
+
+static int
+fill(struct scry *scry, const struct scry_options *options)
+{
+	host_probe("", &scry->host);
+	scry->threads = options->threads != 0 ? options->threads : scry->host.cpus;
+	if (scry->threads > THREADS_MAX)
+		scry->threads = THREADS_MAX;
+	scry->hello_ms = setting("SCRY_WORKER_START_MS", START_MS_MAX, WORKER_HELLO_MS);
+	scry->ready_ms = setting("SCRY_MODEL_LOAD_MS", START_MS_MAX, WORKER_READY_MS);
+	scry->log_fn = options->log;
+	scry->log_user = options->log_user;
+	scry->log = (struct log){.sink = to_log, .user = scry};
+	launch_find(options->workers, &scry->launch);
+	files_places(options->models, &scry->places);
+	make_engine_env(scry);
+	if (options->backend == NULL)
+		return 0;
+	scry->backend = strdup(options->backend);
+	return scry->backend == NULL ? SCRY_E_MEMORY : 0;
+}
+
+int
+context_create(const struct scry_options *options, struct scry **out)
+{
+	static const struct scry_options defaults;
+	struct scry *scry = calloc(1, sizeof(*scry));
+	if (scry == NULL)
+		return SCRY_E_MEMORY;
+	scry->poll_fd = scry->timer_fd = -1;
+	int error = uv_loop_init(&scry->loop);
+	if (error < 0) {
+		free(scry);
+		return error == UV_ENOMEM ? SCRY_E_MEMORY : SCRY_E_SYSTEM;
+	}
+	uv_timer_init(&scry->loop, &scry->later);
+	scry->later.data = scry;
+	error = fill(scry, options != NULL ? options : &defaults);
+	if (error == 0)
+		error = open_poll(scry);
+	if (error < 0) {
+		context_destroy(scry);
+		return error;
+	}
+	*out = scry;
+	return 0;
+}
+
+void
+context_destroy(struct scry *scry)
+{
+	if (scry == NULL)
+		return;
+	/* Engines first: the eye owns the memory that their requests' slots stand in. */
+	for (int i = 0; i < BACKEND_COUNT; i++)
+		engine_destroy(scry->engines[i]);
+	eye_destroy(scry->eye);
+	uv_close((uv_handle_t *)&scry->later, NULL);
+	/* Only close callbacks are left, so this cannot wait for anything. */
+	uv_run(&scry->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&scry->loop);
+	fd_close(&scry->timer_fd);
+	fd_close(&scry->poll_fd);
+	free(scry->backend);
+	free(scry);
+}
+
+void
+context_cancel(struct request *request)
+{
+	request->cancelled = true;
+	uv_timer_start(&request->scry->later, on_later, 0, 0);
+	context_settle(request->scry);
+}
+
+/* --- parts ------------------------------------------------------------------------------------------------ */
+
+static void
+see_language(void *user, const char *language, const char *path)
+{
+	(void)language;
+	(void)path;
+	*(bool *)user = true;
+}
+
+void
+context_facts(const struct scry *scry, struct backend_facts *out)
+{
+	static const char *const names[] = {"SCRY_VISION_BACKEND", "HEVOLVE_VISION_BACKEND"};
+	char path[LAUNCH_PATH > FILES_PATH ? LAUNCH_PATH : FILES_PATH];
+	*out = (struct backend_facts){.ram_mb = scry->host.ram_mb};
+	for (int i = 0; i < BACKEND_COUNT; i++) {
+		const struct backend *backend = backend_get((enum backend_id)i);
+		out->worker[i] = backend->program != NULL && launch_program(&scry->launch, backend->program, path);
+	}
+	out->lite_objects =
+		files_find(&scry->places, "lite/objects.tflite", path) && files_find(&scry->places, "lite/objects.txt", path);
+	out->lite_faces = files_find(&scry->places, "lite/face_full.tflite", path) ||
+		files_find(&scry->places, "lite/face_short.tflite", path);
+	files_languages(see_language, &out->lite_text);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && out->wanted_by_env == NULL; i++) {
+		const char *value = secure_getenv(names[i]);
+		if (value != NULL && value[0] != '\0') {
+			out->wanted_by_env = value;
+			out->env_name = names[i];
+		}
+	}
+}
+
+int
+context_eye(struct scry *scry, struct eye **out, struct why *why)
+{
+	struct worker_spec spec = {.name = "scry-eye",
+	                           .path = scry->eye_path,
+	                           .role = PROTO_ROLE_EYE,
+	                           .threads = 1,
+	                           .hello_ms = scry->hello_ms,
+	                           .ready_ms = scry->hello_ms};
+	const struct backend *widest = backend_get(BACKEND_LITE);
+	if (scry->eye == NULL) {
+		launch_program(&scry->launch, spec.name, scry->eye_path);
+		uint64_t slot_bytes = (uint64_t)widest->max_width * widest->max_height * 3;
+		int error = eye_create(&scry->loop, &scry->log, &spec, slot_bytes, &scry->eye);
+		if (error < 0)
+			return why_set(why, error, "cannot make shared memory for frames: %s", strerror(errno));
+	}
+	*out = scry->eye;
+	return 0;
+}
+
+static void
+add_file(struct engine_setup *setup, enum proto_file_kind kind, const char *name, const char *path)
+{
+	if (setup->file_count == ENGINE_FILES)
+		return;
+	struct engine_file *file = &setup->files[setup->file_count++];
+	file->kind = kind;
+	str_copy(file->name, sizeof(file->name), name);
+	str_copy(file->path, sizeof(file->path), path);
+}
+
+static void
+add_language(void *user, const char *language, const char *path)
+{
+	add_file(user, PROTO_FILE_TESSDATA, language, path);
+}
+
+static void
+add_lite_files(const struct scry *scry, struct engine_setup *setup)
+{
+	static const struct {
+		enum proto_file_kind kind;
+		const char *name;
+	} models[] = {{PROTO_FILE_OBJECTS, "lite/objects.tflite"},
+	              {PROTO_FILE_LABELS, "lite/objects.txt"},
+	              {PROTO_FILE_FACE, "lite/face_full.tflite"},
+	              {PROTO_FILE_FACE, "lite/face_short.tflite"}};
+	char path[FILES_PATH];
+	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++) {
+		if (files_find(&scry->places, models[i].name, path))
+			add_file(setup, models[i].kind, models[i].name + strlen("lite/"), path);
+	}
+	files_languages(add_language, setup);
+}
+
+static struct engine_setup *
+make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
+{
+	const struct backend *backend = backend_get(id);
+	struct engine_setup *setup = calloc(1, sizeof(*setup));
+	if (setup == NULL)
+		return NULL;
+	launch_program(&scry->launch, backend->program, scry->engine_paths[id]);
+	setup->spec = (struct worker_spec){.name = backend->program,
+	                                   .path = scry->engine_paths[id],
+	                                   .env = scry->engine_env,
+	                                   .role = PROTO_ROLE_ENGINE,
+	                                   .threads = scry->threads,
+	                                   .hello_ms = scry->hello_ms,
+	                                   .ready_ms = scry->ready_ms};
+	if (backend->private_runtime && scry->launch.loader[0] != '\0') {
+		setup->spec.loader = scry->launch.loader;
+		setup->spec.library_path = scry->launch.library;
+	}
+	setup->ring_number = EYE_RING;
+	setup->ring = eye_slots(eye);
+	if (id == BACKEND_LITE)
+		add_lite_files(scry, setup);
+	return setup;
+}
+
+int
+context_engine(struct scry *scry, enum backend_id id, struct engine **out, struct why *why)
+{
+	struct eye *eye;
+	if (scry->engines[id] != NULL) {
+		*out = scry->engines[id];
+		return 0;
+	}
+	int error = context_eye(scry, &eye, why);
+	if (error < 0)
+		return error;
+	struct engine_setup *setup = make_setup(scry, id, eye);
+	error = setup == NULL ? SCRY_E_MEMORY : engine_create(&scry->loop, &scry->log, setup, &scry->engines[id]);
+	free(setup);
+	if (error < 0)
+		return why_set(why, error, "out of memory");
+	*out = scry->engines[id];
+	return 0;
+}

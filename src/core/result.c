@@ -1,0 +1,254 @@
+/* result.c - see result.h. Runs in the core, on data that engine.c has checked. */
+#include "core/result.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ITEMS_FIRST 16
+
+struct scry_result *
+result_create(const char *backend)
+{
+	struct scry_result *result = calloc(1, sizeof(*result));
+	if (result == NULL)
+		return NULL;
+	result->backend = backend;
+	result->finish = PROTO_FINISH_STOP;
+	result->text = calloc(1, 1);
+	if (result->text == NULL) {
+		free(result);
+		return NULL;
+	}
+	return result;
+}
+
+void
+result_destroy(struct scry_result *result)
+{
+	if (result == NULL)
+		return;
+	free(result->text);
+	free(result->items);
+	free(result->labels);
+	free(result->json);
+	free(result);
+}
+
+bool
+result_add_text(struct scry_result *result, const char *text, size_t bytes)
+{
+	char *grown = realloc(result->text, result->text_bytes + bytes + 1);
+	if (grown == NULL)
+		return false;
+	memcpy(grown + result->text_bytes, text, bytes);
+	result->text = grown;
+	result->text_bytes += bytes;
+	grown[result->text_bytes] = '\0';
+	return true;
+}
+
+bool
+result_add_item(struct scry_result *result, const struct proto_item *item)
+{
+	if (result->item_count == result->item_room) {
+		size_t room = result->item_room == 0 ? ITEMS_FIRST : result->item_room * 2;
+		struct proto_item *grown = realloc(result->items, room * sizeof(*grown));
+		if (grown == NULL)
+			return false;
+		result->items = grown;
+		result->item_room = room;
+	}
+	result->items[result->item_count++] = *item;
+	return true;
+}
+
+static int
+better_first(const void *a, const void *b)
+{
+	const struct scry_label *left = a, *right = b;
+	return left->p < right->p ? 1 : left->p > right->p ? -1 : 0;
+}
+
+static bool
+is_label(const struct proto_item *item)
+{
+	return item->kind == PROTO_ITEM_OBJECT || item->kind == PROTO_ITEM_FACE || item->kind == PROTO_ITEM_LABEL;
+}
+
+bool
+result_complete(struct scry_result *result)
+{
+	float width = (float)result->width, height = (float)result->height;
+	while (result->text_bytes > 0 && strchr(" \n\t", result->text[result->text_bytes - 1]) != NULL)
+		result->text[--result->text_bytes] = '\0';
+	result->labels = calloc(result->item_count + 1, sizeof(*result->labels));
+	if (result->labels == NULL)
+		return false;
+	for (size_t i = 0; i < result->item_count; i++) {
+		const struct proto_item *item = &result->items[i];
+		if (!is_label(item))
+			continue;
+		result->labels[result->label_count++] =
+			(struct scry_label){.label = item->kind == PROTO_ITEM_FACE ? "face" : item->text,
+		                        .p = item->score,
+		                        .x = item->x * width,
+		                        .y = item->y * height,
+		                        .width = item->width * width,
+		                        .height = item->height * height};
+	}
+	qsort(result->labels, result->label_count, sizeof(*result->labels), better_first);
+	return true;
+}
+
+/* --- JSON ------------------------------------------------------------------------------------------------ */
+
+/* Scores and places at the precision they have; doubles of floats would print as 0.8500000238418579. */
+static json_t *
+rounded(double value, double steps)
+{
+	return json_real((double)(long long)(value * steps + (value < 0 ? -0.5 : 0.5)) / steps);
+}
+
+static json_t *
+box_json(double x, double y, double width, double height)
+{
+	json_t *box = json_array();
+	json_array_append_new(box, rounded(x, 10));
+	json_array_append_new(box, rounded(y, 10));
+	json_array_append_new(box, rounded(width, 10));
+	json_array_append_new(box, rounded(height, 10));
+	return box;
+}
+
+static json_t *
+labels_json(const struct scry_result *result)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < result->label_count; i++) {
+		const struct scry_label *label = &result->labels[i];
+		json_t *entry = json_pack("{s:s, s:o}", "label", label->label, "p", rounded(label->p, 1e4));
+		if (label->width > 0)
+			json_object_set_new(entry, "box", box_json(label->x, label->y, label->width, label->height));
+		json_array_append_new(array, entry);
+	}
+	return array;
+}
+
+static json_t *
+words_json(const struct scry_result *result)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < result->item_count; i++) {
+		const struct proto_item *item = &result->items[i];
+		if (item->kind != PROTO_ITEM_WORD)
+			continue;
+		json_array_append_new(
+			array,
+			json_pack("{s:s, s:o, s:o}", "text", item->text, "p", rounded(item->score, 1e4), "box",
+		              box_json((double)item->x * result->width, (double)item->y * result->height,
+		                       (double)item->width * result->width, (double)item->height * result->height)));
+	}
+	return array;
+}
+
+/* Colours, kind and brightness of the picture as a whole; left out by backends that do not measure them. */
+static void
+add_looks(const struct scry_result *result, json_t *document)
+{
+	json_t *colors = json_array(), *picture = json_object();
+	for (size_t i = 0; i < result->item_count; i++) {
+		const struct proto_item *item = &result->items[i];
+		if (item->kind == PROTO_ITEM_COLOR) {
+			json_array_append_new(colors,
+			                      json_pack("{s:s, s:o}", "name", item->text, "share", rounded(item->score, 1e3)));
+		} else if (item->kind == PROTO_ITEM_PICTURE) {
+			json_object_set_new(picture, "kind", json_string(item->text));
+			json_object_set_new(picture, "p", rounded(item->score, 1e3));
+		} else if (item->kind == PROTO_ITEM_BRIGHTNESS) {
+			json_object_set_new(picture, "brightness", rounded(item->score, 1e3));
+		}
+	}
+	if (json_object_size(picture) > 0)
+		json_object_set(document, "picture", picture);
+	if (json_array_size(colors) > 0)
+		json_object_set(document, "colors", colors);
+	json_decref(colors);
+	json_decref(picture);
+}
+
+struct json_t *
+result_sandbox_json(uint32_t sandbox)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} parts[] = {{PROTO_SANDBOX_NO_NEW_PRIVS, "no_new_privs"},
+	             {PROTO_SANDBOX_LIMITS, "limits"},
+	             {PROTO_SANDBOX_FILES, "files"},
+	             {PROTO_SANDBOX_NETWORK, "network"},
+	             {PROTO_SANDBOX_SYSCALLS, "syscalls"}};
+	json_t *array = json_array();
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if ((sandbox & parts[i].bit) != 0)
+			json_array_append_new(array, json_string(parts[i].name));
+	}
+	return array;
+}
+
+static json_t *
+workers_json(const struct scry_result *result)
+{
+	json_t *object = json_object();
+	for (unsigned i = 0; i < result->worker_count; i++) {
+		const struct result_worker *worker = &result->workers[i];
+		json_object_set_new(object, worker->program,
+		                    json_pack("{s:o}", "sandbox", result_sandbox_json(worker->sandbox)));
+	}
+	return object;
+}
+
+static json_t *
+timings_json(const struct result_timings *us)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "decode", rounded((double)us->decode / 1e3, 1e3), "queue",
+	                 rounded((double)us->queue / 1e3, 1e3), "load", rounded((double)us->load / 1e3, 1e3), "encode",
+	                 rounded((double)us->encode / 1e3, 1e3), "prompt", rounded((double)us->prompt / 1e3, 1e3),
+	                 "generate", rounded((double)us->generate / 1e3, 1e3), "total",
+	                 rounded((double)us->total / 1e3, 1e3));
+}
+
+/* The engine stands behind the eye, when there is one. */
+static const char *
+model_name(const struct scry_result *result)
+{
+	const struct result_worker *last = &result->workers[result->worker_count > 0 ? result->worker_count - 1 : 0];
+	return result->worker_count > 1 && last->model[0] != '\0' ? last->model : result->backend;
+}
+
+const char *
+result_json(struct scry_result *result)
+{
+	char hash[17];
+	if (result->json != NULL)
+		return result->json;
+	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)result->hash);
+	json_t *document =
+		json_pack("{s:s, s:s, s:s%, s:o, s:s, s:{s:i, s:i, s:s}, s:{s:i, s:i, s:i}, s:o, s:o}", "backend",
+	              result->backend, "model", model_name(result), "text", result->text, result->text_bytes, "labels",
+	              labels_json(result), "finish", result->finish == PROTO_FINISH_LENGTH ? "length" : "stop", "frame",
+	              "width", (int)result->width, "height", (int)result->height, "hash", hash, "usage", "image_tokens",
+	              (int)result->image_tokens, "prompt_tokens", (int)result->prompt_tokens, "tokens", (int)result->tokens,
+	              "timings_ms", timings_json(&result->us), "workers", workers_json(result));
+	if (document == NULL)
+		return NULL;
+	json_t *words = words_json(result);
+	if (json_array_size(words) > 0)
+		json_object_set(document, "words", words);
+	json_decref(words);
+	add_looks(result, document);
+	result->json = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	json_decref(document);
+	return result->json;
+}
