@@ -18,6 +18,9 @@ open_path(const char *path, struct why *why)
 	if (fd >= 0)
 		return fd;
 	int error = errno;
+	if (error == ENOENT && (strncmp(path, "http://", 7) == 0 || strncmp(path, "https://", 8) == 0))
+		return why_set(why, SCRY_E_INPUT,
+		               "addresses are not fetched by this version; pipe it in: curl -s ADDRESS | scry describe -");
 	if (error == ENOENT)
 		return why_set(why, SCRY_E_INPUT, "there is no such file");
 	if (error == EACCES)
