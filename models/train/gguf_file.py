@@ -1,4 +1,5 @@
-"""Writes GGUF version 3 files: what the exporter and bench/make-model need of the format and no more.
+"""Writes GGUF version 3 files, and reads their tensors back: what the exporter, the evaluation and bench/make-model
+need of the format and no more.
 
 Layout (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): magic, version, counts, the keys with typed values,
 one entry for each tensor (name, dimensions in reverse order, type, offset), then the tensor data, each aligned to 32.
@@ -72,3 +73,46 @@ def write(path, keys, tensors):
             assert array.shape == tuple(shape) and array.dtype == dtype, name
             file.write(array.tobytes())
             file.write(bytes(_padding(array.nbytes)))
+
+
+class _Reader:
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.data = file.read()
+        self.at = 0
+
+    def take(self, format_):
+        value, = struct.unpack_from(format_, self.data, self.at)
+        self.at += struct.calcsize(format_)
+        return value
+
+    def string(self):
+        length = self.take("<Q")
+        self.at += length
+        return self.data[self.at - length:self.at].decode()
+
+    def value(self, kind):
+        if kind == ARRAY:
+            kind, count = self.take("<I"), self.take("<Q")
+            return [self.value(kind) for _ in range(count)]
+        return self.string() if kind == STRING else self.take(_FORMATS[kind])
+
+
+def read(path):
+    """(keys, {name: array}) of a file that `write` made."""
+    reader = _Reader(path)
+    assert reader.data[:4] == b"GGUF", path
+    reader.at = 8
+    tensors, keys = reader.take("<Q"), reader.take("<Q")
+    found = {}
+    for _ in range(keys):
+        key = reader.string()
+        found[key] = reader.value(reader.take("<I"))
+    entries = []
+    for _ in range(tensors):
+        name = reader.string()
+        shape = [reader.take("<Q") for _ in range(reader.take("<I"))][::-1]
+        entries.append((name, shape, {v: k for k, v in _TENSOR_TYPES.items()}[reader.take("<I")], reader.take("<Q")))
+    start = reader.at + _padding(reader.at)
+    return found, {name: np.frombuffer(reader.data, dtype, int(np.prod(shape)), start + offset).reshape(shape)
+                   for name, shape, dtype, offset in entries}

@@ -5,7 +5,6 @@ Each picture meets the captions of the whole batch and, for each, one caption in
 colour, a shape, a size, a place, the ground): without those a CLIP learns which words occur and not what belongs together.
 """
 import argparse
-import dataclasses
 import json
 import os
 import time
@@ -16,57 +15,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from scenes import draw, grammar, sample
+from scenes.contrast import altered, distractors
 
 from . import clip, data, vlm
 from .train_vlm import VALIDATION, optimizer_for
 
 
-def other(rng, value, among):
-    choices = [x for x in among if x != value]
-    return choices[int(rng.integers(len(choices)))]
-
-
-def altered(rng, scene):
-    """The scene with one thing changed: what a hard distractor describes."""
-    kind = int(rng.integers(7))
-    if kind == 5:
-        return dataclasses.replace(scene, ground=other(rng, scene.ground, grammar.GROUNDS))
-    if kind == 6:
-        return dataclasses.replace(scene, tone=other(rng, scene.tone, grammar.TONES))
-    if kind == 4 and scene.printed:
-        return dataclasses.replace(scene, printed=dataclasses.replace(
-            scene.printed, text=other(rng, scene.printed.text, grammar.WORDS)))
-    items = list(scene.items)
-    at = int(rng.integers(len(items)))
-    if kind == 3:
-        taken = {i.cell for i in items} | ({scene.printed.cell} if scene.printed else set())
-        free = [c for c in range(9) if c not in taken]
-        moved = dataclasses.replace(items[at], cell=free[int(rng.integers(len(free)))])
-        if sorted(i.cell for i in items) != [i.cell for i in items] or len(items) == 2:
-            return altered(rng, scene)      # the relation of two may read the same after a move
-        items[at] = moved
-        return dataclasses.replace(scene, items=tuple(sorted(items, key=lambda i: i.cell)))
-    if kind == 0:
-        items[at] = dataclasses.replace(items[at], color=other(rng, items[at].color, grammar.COLORS))
-    elif kind == 1:
-        items[at] = dataclasses.replace(items[at], shape=other(rng, items[at].shape, grammar.SHAPES))
-    else:
-        items[at] = dataclasses.replace(items[at], size=other(rng, items[at].size, grammar.SIZES))
-    return dataclasses.replace(scene, items=tuple(items))
-
-
 WORDINGS = (grammar.caption, grammar.caption, grammar.caption, grammar.there_is, grammar.brief)
-
-
-def distractors(rng, scene, pool, hard):
-    """16 captions that are not the scene's: `hard` of them with one thing changed, the rest of other scenes."""
-    right, found = grammar.caption(scene), []
-    while len(found) < 16:
-        from_ = altered(rng, scene) if len(found) < hard else pool[int(rng.integers(len(pool)))]
-        text = grammar.caption(from_)
-        if text != right and text not in found:
-            found.append(text)
-    return found
 
 
 @torch.no_grad()

@@ -125,8 +125,10 @@ def learning_rate(step, options):
 
 
 def vision_step(step, options):
-    """Until `--vision-until` only every eighth step is a joint one: text cannot be right before shapes are."""
-    return step < options.vision_until and step % 8 != 0
+    """Text cannot be right before shapes are: at first only every eighth step is a joint one, then every second."""
+    if step < options.vision_until:
+        return step % 8 != 0
+    return step < options.mixed_until and step % 2 != 0
 
 
 def optimizer_for(modules, rate):
@@ -170,7 +172,7 @@ def one_step(step, options, model, heads, feed, rank, exchange, optimizer):
     loss = of_vision
     if not vision_step(step, options):
         of_text, _, _ = text_loss(model, pixels, features, vlm.training_turns(rng, scenes))
-        loss = of_text + of_vision * (1.0 if step < options.vision_until else 0.3)
+        loss = of_text + of_vision * (1.0 if step < options.mixed_until else 0.3)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [p for g in optimizer.param_groups for p in g["params"]]
@@ -211,7 +213,8 @@ def options_from_command_line():
     parser.add_argument("--vision-width", type=int, default=96)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--decay", type=int, required=True, help="the last so many steps lower the rate to zero")
-    parser.add_argument("--vision-until", type=int, default=0)
+    parser.add_argument("--vision-until", type=int, default=0, help="step before which one in eight is joint")
+    parser.add_argument("--mixed-until", type=int, default=0, help="step before which one in two is joint")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--warm", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)

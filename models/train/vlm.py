@@ -8,20 +8,9 @@ from torch import nn
 
 from scenes import grammar
 
+from .chat import HEAD_IDS, TOKENS, prompt_ids
 from .text import Layout, TextConfig, TextModel
-from .tokens import Tokenizer
 from .vision import VisionConfig, VisionTower
-
-HEAD = "<|im_start|>user\n<|vision_start|>"
-TAIL = "<|im_end|>\n<|im_start|>assistant\n"
-TOKENS = Tokenizer()
-HEAD_IDS = TOKENS.encode(HEAD)
-
-
-def prompt_ids(prompt):
-    """Everything between the picture and the answer."""
-    return TOKENS.encode("<|vision_end|>" + prompt + TAIL)
-
 
 @dataclass
 class VlmConfig:
