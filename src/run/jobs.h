@@ -54,7 +54,7 @@ int jobs_create(uv_loop_t *loop, const struct log *log, const struct worker_spec
 void jobs_destroy(struct jobs *jobs);
 
 /* Queues a job (ops and deadline_us set) and starts the worker when needed. 0: `end` will be called, never from in
- * here. SCRY_E_BUSY, or SCRY_E_WORKER when the worker rests after failures: it will not, and `why` says so. */
+ * here. SCRY_E_BUSY, or worker_need()'s error when the worker rests after failures: it will not, and `why` says so. */
 int jobs_offer(struct jobs *jobs, struct job *job, struct why *why);
 /* Ends a job with `error`, calling its `end` from in here; a job under way is cancelled in the worker. */
 void jobs_cancel(struct jobs *jobs, struct job *job, int error, const char *sentence);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -33,7 +34,8 @@ make_env(const char *const extra[], char *env[ENV_MAX])
 	for (size_t i = 0; i < sizeof(env_passed) / sizeof(env_passed[0]); i++) {
 		size_t length = strlen(env_passed[i]);
 		for (char **e = environ; *e != NULL; e++) {
-			if (strncmp(*e, env_passed[i], length) == 0 && (*e)[length] == '=')
+			/* The room is checked: an environment may name a variable many times over. */
+			if (n < ENV_MAX / 2 && strncmp(*e, env_passed[i], length) == 0 && (*e)[length] == '=')
 				env[n++] = *e;
 		}
 	}
@@ -119,6 +121,13 @@ refused(struct why *why, const char *what, int error)
 	return why_set(why, SCRY_E_SYSTEM, "cannot make %s for a worker: %s", what, strerror(error));
 }
 
+/* What may be there again in a moment, unlike a program that is missing or none. */
+static bool
+host_is_short_of_it(int error)
+{
+	return error == ENOMEM || error == EAGAIN || error == EMFILE || error == ENFILE;
+}
+
 int
 spawn_worker(char *const argv[], const char *const env[], struct spawn_child *out, struct why *why)
 {
@@ -135,8 +144,8 @@ spawn_worker(char *const argv[], const char *const env[], struct spawn_child *ou
 	pid_t pid;
 	int error = run_program(argv, env, theirs, write_end, &pid);
 	if (error != 0)
-		return why_set(why, error == ENOMEM || error == EAGAIN ? SCRY_E_SYSTEM : SCRY_E_WORKER, "cannot start %s: %s",
-		               argv[0], strerror(error));
+		return why_set(why, host_is_short_of_it(error) ? SCRY_E_SYSTEM : SCRY_E_UNAVAILABLE, "cannot start %s: %s", argv[0],
+		               strerror(error));
 	int pidfd = pidfd_open(pid, 0);
 	if (pidfd < 0) {
 		error = errno;

@@ -14,7 +14,7 @@ struct spawn_child {
 };
 
 /* Starts `argv[0]`. `env` is NULL or further NAME=VALUE strings. Does not wait for anything but the exec itself, and
- * reports its failure (posix_spawn). 0; or SCRY_E_WORKER (program missing, not executable) or SCRY_E_SYSTEM
+ * reports its failure (posix_spawn). 0; or SCRY_E_UNAVAILABLE (program missing, not executable) or SCRY_E_SYSTEM
  * (descriptors, processes) with `why`. On success the caller owns the descriptors and the child. */
 int spawn_worker(char *const argv[], const char *const env[], struct spawn_child *out, struct why *why);
 

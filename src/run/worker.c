@@ -49,6 +49,7 @@ struct worker {
 	uv_timer_t timer;     /* handshake, ping, stop or back-off, whatever the state waits for */
 	bool needed;          /* start again after the back-off */
 	unsigned failures;    /* starts in a row that came to nothing */
+	int last_error;       /* what the last of them was reported as */
 	uint64_t retry_at_us; /* FAILED: not before */
 	struct worker_info info;
 };
@@ -144,6 +145,14 @@ last_line(char *words)
 	return line == NULL ? words : line + 1;
 }
 
+/* It ended itself without a word of ours: a library that it needs is missing, or it is another program altogether. One
+ * that was killed at this time is a different thing, and worth another try. */
+static bool
+left_at_once(const struct process *process, const siginfo_t *end)
+{
+	return !process->hello && end->si_pid != 0 && end->si_code == CLD_EXITED;
+}
+
 static void
 tell_end(struct process *process, const siginfo_t *end, struct why *why)
 {
@@ -154,6 +163,9 @@ tell_end(struct process *process, const siginfo_t *end, struct why *why)
 		why_set(why, 0, "%s", process->reason);
 	else if (end->si_pid == 0)
 		why_set(why, 0, "worker %s ended%s%s", name, colon, words);
+	else if (left_at_once(process, end))
+		why_set(why, 0, "%s ended with status %d before it said hello; is it a worker of scry?%s%s",
+		        process->worker->spec.path, end->si_status, colon, words);
 	else if (end->si_code == CLD_EXITED)
 		why_set(why, 0, "worker %s ended with status %d%s%s", name, end->si_status, colon, words);
 	else
@@ -165,10 +177,6 @@ tell_end(struct process *process, const siginfo_t *end, struct why *why)
 static void
 schedule_restart(struct worker *worker)
 {
-	if (worker->failures == 0) {
-		set_state(worker, WORKER_IDLE, 0);
-		return;
-	}
 	if (worker->failures >= WORKER_FAILURES) {
 		worker->retry_at_us = clock_us() + (uint64_t)WORKER_RETRY_MS * 1000;
 		set_state(worker, WORKER_FAILED, 0);
@@ -181,10 +189,12 @@ static void
 worker_gone(struct worker *worker, int error, const struct why *why)
 {
 	worker->info.pid = 0;
-	worker->info.deaths++;
 	str_copy(worker->info.last_words, sizeof(worker->info.last_words), why->text);
 	worker->needed = false;
-	worker->failures++;
+	worker->last_error = error;
+	/* A host that is short of descriptors or processes is not the worker's fault: it is never given up for that. */
+	if (error != SCRY_E_SYSTEM || worker->failures + 1 < WORKER_FAILURES)
+		worker->failures++;
 	schedule_restart(worker);
 	log_line(worker->log, LOG_WARN, "%s (%s)", why->text, worker_state_name(worker->state));
 	worker->ops->on_gone(worker->user, error, why->text);
@@ -202,10 +212,11 @@ process_reaped(struct process *process)
 	keep_words(process);
 	tell_end(process, &end, &why);
 	bool stopped = process->stopped;
-	int error = process->error != 0 ? process->error : SCRY_E_WORKER;
+	int error = process->error != 0 ? process->error : left_at_once(process, &end) ? SCRY_E_UNAVAILABLE : SCRY_E_WORKER;
 	worker->process = NULL;
 	process_close(process);
 	if (!stopped) {
+		worker->info.deaths++;
 		worker_gone(worker, error, &why);
 		return;
 	}
@@ -421,11 +432,8 @@ start_or_report(struct worker *worker)
 {
 	struct why why;
 	int error = start(worker, &why);
-	if (error == 0)
-		return;
-	/* A program that is not there will not be there in 100 ms either. */
-	worker->failures = WORKER_FAILURES;
-	worker_gone(worker, error == SCRY_E_WORKER ? SCRY_E_UNAVAILABLE : error, &why);
+	if (error < 0)
+		worker_gone(worker, error, &why);
 }
 
 static void
@@ -454,10 +462,34 @@ ping(struct worker *worker)
 	worker_send(worker, PROTO_PING, 0, NULL, 0, -1);
 }
 
+/* A worker is not late when its answer stands in the socket and it is this core that has not read it: a host calls
+ * scry_dispatch() when it likes, and timers come first in a turn of the loop. True when something was read that
+ * changed the matter. */
+static bool
+has_spoken(struct worker *worker)
+{
+	struct process *process = worker->process;
+	enum worker_state before = worker->state;
+	bool hello, pinged;
+	if (process == NULL || (before != WORKER_STARTING && before != WORKER_READY))
+		return false;
+	hello = process->hello;
+	pinged = process->pinged;
+	for (unsigned i = 0; i < MESSAGES_A_TURN && uv_is_active((uv_handle_t *)&process->socket); i++) {
+		if (!read_message(process))
+			break;
+	}
+	/* With its socket at an end, the pidfd has the rest of the story. */
+	return worker->state != before || process->hello != hello || process->pinged != pinged ||
+		!uv_is_active((uv_handle_t *)&process->socket);
+}
+
 static void
 on_timer(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
+	if (has_spoken(worker))
+		return;
 	switch (worker->state) {
 	case WORKER_STARTING:
 		handshake_late(worker);
@@ -516,7 +548,8 @@ worker_destroy(struct worker *worker)
 	if (worker->process != NULL) {
 		pidfd_send_signal(worker->process->child.pidfd, SIGKILL, NULL, 0);
 		/* SIGKILL cannot be refused, so this wait is short; no zombie stays in the host process. */
-		waitid(P_PIDFD, (id_t)worker->process->child.pidfd, &(siginfo_t){0}, WEXITED);
+		while (waitid(P_PIDFD, (id_t)worker->process->child.pidfd, &(siginfo_t){0}, WEXITED) < 0 && errno == EINTR)
+			continue;
 		process_close(worker->process);
 	}
 	uv_close((uv_handle_t *)&worker->timer, on_timer_closed);
@@ -527,7 +560,7 @@ worker_need(struct worker *worker, struct why *why)
 {
 	if (worker->state == WORKER_FAILED) {
 		if (clock_us() < worker->retry_at_us)
-			return why_set(why, SCRY_E_WORKER, "worker %s failed %u times in a row and rests for %d s: %s",
+			return why_set(why, worker->last_error, "worker %s failed %u times in a row and rests for %d s: %s",
 			               worker->spec.name, worker->failures, WORKER_RETRY_MS / 1000, worker->info.last_words);
 		set_state(worker, WORKER_IDLE, 0);
 	}
@@ -570,9 +603,11 @@ worker_send(struct worker *worker, enum proto_type type, uint32_t request, const
 	int error = msg_send(worker->process->child.socket, type, request, body, size, fd);
 	if (error == 0)
 		return 0;
+	/* EPIPE: it is gone, and the pidfd is about to say so. Anything else would leave the request without an answer. */
 	if (error == -EAGAIN)
 		worker_kill(worker, "a worker does not read its messages");
-	/* Otherwise it is gone, and the pidfd is about to say so. */
+	else if (error != -EPIPE)
+		worker_kill(worker, strerror(-error));
 	return SCRY_E_WORKER;
 }
 

@@ -62,7 +62,8 @@ struct worker_ops {
 	/* Any other message. The handler may take msg->fd. < 0: the worker spoke nonsense and is killed. */
 	int (*on_message)(void *user, struct msg *msg);
 	/* The process is gone, or could not be started. `error`: SCRY_E_WORKER it died or was killed; SCRY_E_UNAVAILABLE
-	 * it cannot be started; SCRY_E_TIMEOUT its handshake was late; or what it said itself while loading. `sentence`
+	 * it cannot be started, or left without a hello; SCRY_E_SYSTEM the host is short of something; SCRY_E_TIMEOUT its
+	 * handshake was late; or what it said itself while loading. `sentence`
 	 * has the reason with its last words. State is IDLE, BACKOFF or FAILED by then. */
 	void (*on_gone)(void *user, int error, const char *sentence);
 };
@@ -85,7 +86,8 @@ int worker_create(uv_loop_t *loop, const struct log *log, const struct worker_sp
 /* Kills what runs and frees; callbacks no longer run. The loop must run on until its handles are closed. */
 void worker_destroy(struct worker *worker);
 
-/* Makes sure that a process is there or on its way. 0; or SCRY_E_WORKER with `why` when it FAILED and is not due.
+/* Makes sure that a process is there or on its way. 0; or, when it FAILED and is not due, the error of its last failure
+ * with `why`.
  * on_ready or on_gone follows from the loop. */
 int worker_need(struct worker *worker, struct why *why);
 /* No longer needed: ends the process in good order (STOP, then SIGKILL). */
