@@ -2,6 +2,8 @@
 #include "wire/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,6 +42,29 @@ expect_scry_socket(const char *program)
 	exit(2);
 }
 
+/* Runs at every movement of the wire. A worker that is busy, or hangs, does not read, so it would see the end of its core
+ * only after its deadline; this ends it at once, whatever it is at. */
+static void
+on_wire(int signal)
+{
+	int kept = errno;
+	struct pollfd wire = {.fd = PROTO_FD};
+	(void)signal;
+	if (poll(&wire, 1, 0) == 1 && (wire.revents & (POLLHUP | POLLERR)) != 0)
+		_exit(0);
+	errno = kept;
+}
+
+static void
+watch_core(void)
+{
+	/* Restarted: a library's read must not fail because a message came. */
+	struct sigaction action = {.sa_handler = on_wire, .sa_flags = SA_RESTART};
+	if (sigaction(SIGIO, &action, NULL) < 0 || fcntl(PROTO_FD, F_SETOWN, getpid()) < 0 ||
+	    fcntl(PROTO_FD, F_SETFL, fcntl(PROTO_FD, F_GETFL) | O_ASYNC) < 0)
+		leave(1, "the wire cannot be watched\n");
+}
+
 void
 child_hello(const char *program, enum proto_role role, enum child_sandbox kind)
 {
@@ -47,6 +72,7 @@ child_hello(const char *program, enum proto_role role, enum child_sandbox kind)
 	/* Dispositions are inherited through exec; the deadline needs the default one. */
 	signal(SIGALRM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
+	watch_core();
 	struct proto_hello hello = {.role = role};
 	hello.sandbox = sandbox_enter(kind == CHILD_SANDBOX_DECODER ? SANDBOX_DECODER : SANDBOX_ENGINE, &hello.landlock);
 	str_copy(hello.program, sizeof(hello.program), program);

@@ -2,7 +2,7 @@
  *
  * Used by every worker program (scry-eye, scry-lite, ...), in the worker's process, single-threaded (an engine may
  * have threads inside its model library; they never call this). Sends block: the core always reads. The end of the
- * socket ends the process: a worker without a core has nobody to work for.
+ * socket ends the process, at once even when it is busy (SIGIO): a worker without a core has nobody to work for.
  */
 #ifndef WIRE_CHILD_H
 #define WIRE_CHILD_H
