@@ -45,7 +45,9 @@ int cli_exit_of(int error);
 int cli_fail(int error, const char *sentence);
 /* Opens a core as the arguments say; NULL after saying why not. */
 struct scry *cli_open(const struct cli_args *args);
-/* Flushes standard output. A full disk or a closed pipe behind it is a failure of the command. */
+/* Flushes standard output between results, so that a reader gets each when it is there. */
+void cli_flush_now(void);
+/* Flushes it at the end. A full disk or a closed pipe behind it is a failure of the command. */
 int cli_flush(int code);
 
 #endif

@@ -2,11 +2,13 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/str.h"
 
@@ -242,10 +244,22 @@ find_verb(const char *name)
 	return NULL;
 }
 
+/* A standard descriptor that is closed would be given to the next file that is opened, and our text would go there. Each
+ * is filled with one that fails as the closed one would. */
+static void
+fill_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			exit(CLI_FAILED);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
 	struct cli_args args = {0};
+	fill_standard_descriptors();
 	/* A reader that goes away is seen as a failed write, with its exit code, not as a death. */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
@@ -274,6 +288,8 @@ main(int argc, char **argv)
 }
 
 /* --- what the verbs share --------------------------------------------------------------------------------- */
+
+static int write_error; /* the first reason why standard output did not take what was written */
 
 int
 cli_exit_of(int error)
@@ -323,11 +339,19 @@ cli_open(const struct cli_args *args)
 	return NULL;
 }
 
+void
+cli_flush_now(void)
+{
+	if (fflush(stdout) != 0 && write_error == 0)
+		write_error = errno;
+}
+
 int
 cli_flush(int code)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	cli_flush_now();
+	if (write_error == 0 && !ferror(stdout))
 		return code;
-	fprintf(stderr, "scry: cannot write the output: %s\n", strerror(errno));
+	fprintf(stderr, "scry: cannot write the output: %s\n", strerror(write_error != 0 ? write_error : EIO));
 	return code == CLI_OK ? CLI_FAILED : code;
 }

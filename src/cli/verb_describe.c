@@ -42,7 +42,7 @@ on_piece(void *user, const char *text)
 		printf("%s: ", picture->name);
 	picture->began = true;
 	fputs(text, stdout);
-	fflush(stdout);
+	cli_flush_now();
 }
 
 static void
@@ -141,7 +141,7 @@ print_one(struct describing *all, struct picture *picture)
 	} else {
 		print_text(all, picture);
 	}
-	fflush(stdout);
+	cli_flush_now();
 	scry_result_free(picture->result);
 	picture->result = NULL;
 }
