@@ -29,17 +29,6 @@ str_copy(char *to, size_t size, const char *from)
 	return have < size;
 }
 
-void
-str_printable(char *text)
-{
-	for (char *c = text; *c != '\0'; c++) {
-		if (*c == '\n' || *c == '\t')
-			*c = ' ';
-		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
-}
-
 /* Length of the well-formed character at `text`, 0 when there is none. */
 static size_t
 utf8_length(const unsigned char *text, size_t size)
@@ -60,6 +49,30 @@ utf8_length(const unsigned char *text, size_t size)
 			return 0;
 	}
 	return length;
+}
+
+/* Whether a terminal would obey it rather than show it: C0, DEL, and C1 in its two-byte form. */
+static bool
+is_control(const unsigned char *text, size_t length)
+{
+	return length == 1 ? text[0] < 0x20 || text[0] == 0x7f : length == 2 && text[0] == 0xc2 && text[1] < 0xa0;
+}
+
+void
+str_printable(char *text)
+{
+	unsigned char *at = (unsigned char *)text;
+	size_t left = strlen(text);
+	while (left > 0) {
+		size_t length = utf8_length(at, left);
+		if (*at == '\n' || *at == '\t')
+			*at = ' ';
+		else if (length == 0 || is_control(at, length))
+			memset(at, '?', length > 0 ? length : 1);
+		length = length > 0 ? length : 1;
+		at += length;
+		left -= length;
+	}
 }
 
 bool

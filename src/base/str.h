@@ -8,7 +8,8 @@
 /* Copies `from` into `to` (room for `size` bytes, >= 1), cut between UTF-8 characters. True when all of it fitted. */
 bool str_copy(char *to, size_t size, const char *from);
 
-/* Replaces control characters (but newline and tab become a space) by '?', in place. */
+/* Makes text fit to be shown and put into JSON, in place: control characters and what is not UTF-8 become '?', newline
+ * and tab a space. */
 void str_printable(char *text);
 
 /* The longest prefix of text[0..size) that is at most `limit` bytes and ends between UTF-8 characters. */
