@@ -69,9 +69,9 @@ cgroup_mb(const char *root)
 			uint64_t mb = limit_mb(root, path);
 			least = mb < least ? mb : least;
 			char *slash = strrchr(group, '/');
-			if (slash == NULL || slash == group)
+			if (slash == NULL)
 				break;
-			*slash = '\0';
+			*slash = '\0'; /* at last "", the root: in a container it has the container's limit */
 		}
 	}
 	fclose(file);
