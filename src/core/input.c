@@ -48,7 +48,11 @@ open_any(const struct scry_image *image, struct why *why)
 	if (image->data != NULL)
 		return open_bytes(image, why);
 	int fd = fcntl(image->fd, F_DUPFD_CLOEXEC, 0);
-	return fd >= 0 ? fd : why_set(why, SCRY_E_ARGUMENT, "the descriptor %d is not open", image->fd);
+	if (fd >= 0)
+		return fd;
+	if (errno == EBADF)
+		return why_set(why, SCRY_E_ARGUMENT, "the descriptor %d is not open", image->fd);
+	return why_set(why, SCRY_E_SYSTEM, "cannot be opened: %s", strerror(errno));
 }
 
 static int
