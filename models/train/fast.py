@@ -157,7 +157,7 @@ class _SolveLower(torch.autograd.Function):
 
 def _products(training):
     """(matrix product, triangular solve): batches of small float32 products are slow here, those in bfloat16 are not."""
-    if training and torch.is_grad_enabled():
+    if training:
         return _ProductBf16.apply, _SolveLower.apply
     return torch.matmul, lambda a, b: torch.linalg.solve_triangular(a, b, upper=False, unitriangular=True)
 
@@ -172,7 +172,7 @@ class Linear(nn.Linear):
             nn.init.zeros_(self.bias)
 
     def forward(self, x):
-        if self.training and torch.is_grad_enabled():
+        if self.training:
             return _LinearBf16.apply(x, self.weight, self.bias)
         return F.linear(x, self.weight, self.bias)
 
@@ -210,7 +210,7 @@ def swiglu(both):
 
 def attention(q, k, v, mask, training):
     """softmax(q k^T + mask) v; q comes already scaled."""
-    if training and torch.is_grad_enabled():
+    if training:
         return _AttentionBf16.apply(q, k, v, mask)
     scores = q @ k.transpose(-1, -2)
     return torch.softmax(scores if mask is None else scores + mask, -1) @ v

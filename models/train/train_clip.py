@@ -52,7 +52,7 @@ def main():
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("CLIP_THREADS", "2")))
+    torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     os.makedirs(options.out, exist_ok=True)
     pause = os.path.join(os.path.dirname(os.path.abspath(options.out)), "pause")

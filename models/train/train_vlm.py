@@ -68,9 +68,15 @@ class Feed:
             self.sizes.append(int(batch) // WORKERS)
         self.shares = np.array(self.shares) / sum(self.shares)
 
-    def next(self, common, own):
+    def next(self, common, own, half=False):
+        """`half`: the half with the shorter or with the longer captions, so that less is padding."""
         which = int(common.choice(len(self.caches), p=self.shares))
         pixels, labels, scenes = self.caches[which].pick(own, self.sizes[which])
+        if half:
+            order = np.argsort([len(grammar.caption(s)) for s in scenes], kind="stable")
+            middle = len(order) // 2
+            order = order[middle:] if common.integers(2) else order[:middle]
+            pixels, labels, scenes = pixels[order], labels[order], [scenes[i] for i in order]
         return torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)), scenes
 
 
@@ -162,7 +168,8 @@ class Exchange:
 def one_step(step, options, model, heads, feed, rank, exchange, optimizer):
     """(text loss or None, vision loss) of this worker's half."""
     rng = np.random.default_rng([options.seed, step, 1 + rank])
-    pixels, labels, scenes = feed.next(np.random.default_rng([options.seed, step]), rng)
+    half = options.half_joint and not vision_step(step, options)
+    pixels, labels, scenes = feed.next(np.random.default_rng([options.seed, step]), rng, half)
     with torch.set_grad_enabled(not options.freeze_vision):
         features = model.vision.features(pixels)
     of_vision = torch.zeros(())
@@ -215,6 +222,7 @@ def options_from_command_line():
     parser.add_argument("--decay", type=int, required=True, help="the last so many steps lower the rate to zero")
     parser.add_argument("--vision-until", type=int, default=0, help="step before which one in eight is joint")
     parser.add_argument("--mixed-until", type=int, default=0, help="step before which one in two is joint")
+    parser.add_argument("--half-joint", action="store_true", help="joint steps take half of a batch")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--warm", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
