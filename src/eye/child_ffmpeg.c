@@ -8,18 +8,14 @@
 #include "eye/child_ffmpeg.h"
 
 #include <assert.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libavcodec/avcodec.h>
-#include <libavutil/avutil.h>
 #include <libavutil/frame.h>
 #include <libavutil/imgutils.h>
-#include <libavutil/log.h>
-#include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
@@ -35,15 +31,16 @@
 
 static struct {
 	ffmpeg_log_fn sink;
-	unsigned lines;    /* since begin_words() */
-	unsigned errors;   /* of those, lines that FFmpeg calls errors */
-	char last[128];    /* the last error */
+	unsigned lines;  /* since begin_words() */
+	unsigned errors; /* of those, lines that FFmpeg calls errors */
+	bool no_memory;  /* a frame could not be allocated: some decoders call that invalid data */
+	char last[128];  /* the last error */
 } words;
 
 static void
 begin_words(void)
 {
-	words.lines = words.errors = 0;
+	words.lines = words.errors = words.no_memory = 0;
 	words.last[0] = '\0';
 }
 
@@ -75,47 +72,34 @@ ffmpeg_init(ffmpeg_log_fn log)
 /* --- bytes to one frame ------------------------------------------------------------------------------------- */
 
 /* The decoders that may see untrusted bytes, by name: what else this FFmpeg was built with is out of reach. */
-static const struct {
-	enum picture_kind kind;
-	const char *names[2];
-} decoders[] = {
-	{PICTURE_JPEG, {"mjpeg"}}, {PICTURE_PNG, {"png"}},   {PICTURE_WEBP, {"webp"}},
-	{PICTURE_GIF, {"gif"}},    {PICTURE_BMP, {"bmp"}},   {PICTURE_TIFF, {"tiff"}},
-	{PICTURE_HEVC, {"hevc"}},  {PICTURE_AV1, {"libdav1d", "libaom-av1"}},
-};
-
 static const AVCodec *
 find_decoder(enum picture_kind kind)
 {
-	for (size_t i = 0; i < sizeof(decoders) / sizeof(decoders[0]); i++) {
-		if (decoders[i].kind != kind)
-			continue;
-		const AVCodec *codec = avcodec_find_decoder_by_name(decoders[i].names[0]);
-		if (codec == NULL && decoders[i].names[1] != NULL)
-			codec = avcodec_find_decoder_by_name(decoders[i].names[1]);
-		return codec;
-	}
-	return NULL;
+	static const char *const names[] = {
+		[PICTURE_JPEG] = "mjpeg", [PICTURE_PNG] = "png",   [PICTURE_WEBP] = "webp",    [PICTURE_GIF] = "gif",
+		[PICTURE_BMP] = "bmp",    [PICTURE_TIFF] = "tiff", [PICTURE_AV1] = "libdav1d", [PICTURE_HEVC] = "hevc",
+	};
+	const AVCodec *codec = avcodec_find_decoder_by_name(names[kind]);
+	return codec == NULL && kind == PICTURE_AV1 ? avcodec_find_decoder_by_name("libaom-av1") : codec;
 }
 
-/* Decoding in hardware would open devices; take the first format that is plain memory. */
-static enum AVPixelFormat
-choose_format(AVCodecContext *context, const enum AVPixelFormat *formats)
+/* Frames begin black: what a damaged picture leaves unpainted must not be what stood there before, which may have been
+ * somebody else's picture. */
+static int
+new_buffer(AVCodecContext *context, AVFrame *frame, int flags)
 {
-	(void)context;
-	for (; *formats != AV_PIX_FMT_NONE; formats++) {
-		const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(*formats);
-		if (format != NULL && !(format->flags & AV_PIX_FMT_FLAG_HWACCEL))
-			return *formats;
-	}
-	return AV_PIX_FMT_NONE;
+	int error = avcodec_default_get_buffer2(context, frame, flags);
+	words.no_memory |= error == AVERROR(ENOMEM);
+	for (size_t i = 0; error >= 0 && i < AV_NUM_DATA_POINTERS && frame->buf[i] != NULL; i++)
+		memset(frame->buf[i]->data, 0, frame->buf[i]->size);
+	return error;
 }
 
 /* One sentence for an error of FFmpeg's. */
 static int
 explain(int error, const struct picture *picture, size_t size, struct why *why)
 {
-	if (error == AVERROR(ENOMEM))
+	if (error == AVERROR(ENOMEM) || words.no_memory)
 		return why_set(why, SCRY_E_LIMIT, "this %s of %ux%u pixels needs more memory than decoding may use; scale it down "
 		               "first", picture->name, picture->width, picture->height);
 	if (error == AVERROR_PATCHWELCOME || error == AVERROR(ENOSYS))
@@ -138,14 +122,15 @@ open_decoder(const struct picture *picture, const struct picture_tile *tile, int
 	AVCodecContext *context = avcodec_alloc_context3(codec);
 	if (context == NULL)
 		return why_set(why, SCRY_E_MEMORY, "out of memory");
-	context->thread_count = 1; /* the sandbox allows no threads */
+	context->thread_count = 1; /* the sandbox has no clone() */
+	context->thread_type = FF_THREAD_SLICE;
 	context->max_pixels = (int64_t)EYE_PIXELS_MAX;
 	context->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE;
 	context->discard_damaged_percentage = 0;
-	context->get_format = choose_format;
+	context->get_buffer2 = new_buffer;
 	context->lowres = lowres;
 	int error = AVERROR(ENOMEM);
-	if (tile->config != NULL && tile->config_size < INT_MAX - AV_INPUT_BUFFER_PADDING_SIZE) {
+	if (tile->config != NULL) {
 		context->extradata = av_mallocz(tile->config_size + AV_INPUT_BUFFER_PADDING_SIZE);
 		if (context->extradata == NULL)
 			goto fail;
@@ -162,6 +147,12 @@ fail:
 	return explain(error, picture, tile->size, why);
 }
 
+static void
+leave_bytes(void *opaque, uint8_t *data)
+{
+	(void)opaque, (void)data; /* the caller's */
+}
+
 /* Decodes one tile; *frame is a fresh AVFrame of the caller's. Returns FFmpeg's error. */
 static int
 decode_tile(AVCodecContext *context, const struct picture_tile *tile, AVFrame *frame)
@@ -169,11 +160,12 @@ decode_tile(AVCodecContext *context, const struct picture_tile *tile, AVFrame *f
 	AVPacket *packet = av_packet_alloc();
 	if (packet == NULL)
 		return AVERROR(ENOMEM);
-	/* Not reference-counted: libavcodec would copy it; it is ours until the flush below. */
+	/* In a buffer of libavcodec's, or it would be copied. Nothing holds on to it after the flush. */
 	packet->data = (uint8_t *)(uintptr_t)tile->data;
 	packet->size = (int)tile->size;
 	packet->flags = AV_PKT_FLAG_KEY;
-	int error = avcodec_send_packet(context, packet);
+	packet->buf = av_buffer_create(packet->data, tile->size, leave_bytes, NULL, AV_BUFFER_FLAG_READONLY);
+	int error = packet->buf != NULL ? avcodec_send_packet(context, packet) : AVERROR(ENOMEM);
 	if (error >= 0)
 		error = avcodec_receive_frame(context, frame);
 	if (error == AVERROR(EAGAIN)) { /* decoders that reorder give their only frame at the end */
@@ -182,10 +174,9 @@ decode_tile(AVCodecContext *context, const struct picture_tile *tile, AVFrame *f
 			error = avcodec_receive_frame(context, frame);
 	}
 	av_packet_free(&packet);
-	if (error >= 0 && (frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT))
-		error = AVERROR_INVALIDDATA;
 	avcodec_flush_buffers(context);
-	return error;
+	return error >= 0 && (frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT)
+	           ? AVERROR_INVALIDDATA : error;
 }
 
 static AVFrame *
@@ -232,7 +223,8 @@ join_tile(const struct picture *picture, const struct picture_tile *tile, const 
 		av_frame_copy_props(*canvas, decoded);
 	}
 	bool aligned = tile->x % (1u << format->log2_chroma_w) == 0 && tile->y % (1u << format->log2_chroma_h) == 0;
-	if (decoded->format != (*canvas)->format || !aligned)
+	bool whole = decoded->width >= (int)tile->width && decoded->height >= (int)tile->height;
+	if (decoded->format != (*canvas)->format || !aligned || !whole)
 		return AVERROR_INVALIDDATA;
 	place_tile(*canvas, decoded, tile->x, tile->y);
 	return 0;
@@ -268,7 +260,7 @@ decode_layer(const struct picture *picture, const struct picture_layer *layer, i
 		av_frame_free(&frame);
 		frame = canvas;
 	}
-	if (error == SCRY_OK && picture->kind == PICTURE_GIF && words.errors > 0) /* it gives what it has and says nothing */
+	if (error == SCRY_OK && picture->kind == PICTURE_GIF && words.errors > 0) /* it gives what it has */
 		error = explain(AVERROR_INVALIDDATA, picture, layer->tiles[0].size, why);
 	if (error != SCRY_OK)
 		av_frame_free(&frame);
@@ -279,22 +271,17 @@ decode_layer(const struct picture *picture, const struct picture_layer *layer, i
 
 /* --- colours and sizes -------------------------------------------------------------------------------------- */
 
-/* FFmpeg's old way to say "full range" is a format of its own, which libswscale warns of. */
+/* FFmpeg's old way to say "full range" is a format of its own ("yuvj420p"), which libswscale warns of. */
 static enum AVPixelFormat
-plain_format(int format, bool *full_range)
+plain_format(enum AVPixelFormat format, bool *full_range)
 {
-	static const enum AVPixelFormat pairs[][2] = {
-		{AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUV420P}, {AV_PIX_FMT_YUVJ422P, AV_PIX_FMT_YUV422P},
-		{AV_PIX_FMT_YUVJ444P, AV_PIX_FMT_YUV444P}, {AV_PIX_FMT_YUVJ440P, AV_PIX_FMT_YUV440P},
-		{AV_PIX_FMT_YUVJ411P, AV_PIX_FMT_YUV411P},
-	};
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		if (pairs[i][0] == format) {
-			*full_range = true;
-			return pairs[i][1];
-		}
-	}
-	return format;
+	char plain[32];
+	const char *name = av_get_pix_fmt_name(format);
+	if (strncmp(name, "yuvj", 4) != 0)
+		return format;
+	*full_range = true;
+	snprintf(plain, sizeof(plain), "yuv%s", name + 4);
+	return av_get_pix_fmt(plain);
 }
 
 /* Is 255 white in this frame, or 235? Grey without a word on it is full range in every format that has grey. */
@@ -333,36 +320,25 @@ new_scaler(const AVFrame *from, bool fast, enum AVPixelFormat format, uint32_t w
 	return scaler;
 }
 
-/* Converts and scales a frame into memory. 0 or an error of FFmpeg's. */
 static int
 convert(const AVFrame *from, bool fast, enum AVPixelFormat format, uint32_t width, uint32_t height, uint8_t *to, size_t stride)
 {
 	struct SwsContext *scaler = new_scaler(from, fast, format, width, height);
 	if (scaler == NULL)
 		return words.errors > 0 ? AVERROR_PATCHWELCOME : AVERROR(ENOMEM);
-	uint8_t *const planes[4] = {to};
-	const int strides[4] = {(int)stride};
-	int rows = sws_scale(scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height, planes, strides);
+	int rows = sws_scale(scaler, (const uint8_t *const *)from->data, from->linesize, 0, from->height,
+	                     (uint8_t *[4]){to}, (int[4]){(int)stride});
 	sws_freeContext(scaler);
 	return rows < 0 ? rows : 0;
 }
-
-/* --- transparency -------------------------------------------------------------------------------------------- */
 
 /* Where the alpha of a pixel is in formats of 4 bytes; -1 for all other formats. */
 static int
 alpha_byte(int format)
 {
-	switch (format) {
-	case AV_PIX_FMT_RGBA:
-	case AV_PIX_FMT_BGRA:
+	if (format == AV_PIX_FMT_RGBA || format == AV_PIX_FMT_BGRA)
 		return 3;
-	case AV_PIX_FMT_ARGB:
-	case AV_PIX_FMT_ABGR:
-		return 0;
-	default:
-		return -1;
-	}
+	return format == AV_PIX_FMT_ARGB || format == AV_PIX_FMT_ABGR ? 0 : -1;
 }
 
 /* Puts the alpha layer's frame into the pixels' fourth bytes. */
@@ -386,9 +362,7 @@ take_alpha(AVFrame *rgba, const AVFrame *alpha)
 static int
 make_rgba(const struct picture *picture, const AVFrame *alpha, AVFrame **frame)
 {
-	const struct picture_tile *tile = &picture->color.tiles[0];
-	bool placed = picture->color.count == 1;
-	uint32_t x = placed ? tile->x : 0, y = placed ? tile->y : 0;
+	uint32_t x = picture->color.tiles[0].x, y = picture->color.tiles[0].y;
 	AVFrame *rgba = new_frame(AV_PIX_FMT_RGBA, picture->width, picture->height);
 	if (rgba == NULL)
 		return AVERROR(ENOMEM);
@@ -403,8 +377,7 @@ make_rgba(const struct picture *picture, const AVFrame *alpha, AVFrame **frame)
 	if (error >= 0 && alpha != NULL)
 		error = take_alpha(rgba, alpha);
 	av_frame_free(error >= 0 ? frame : &rgba);
-	if (error >= 0)
-		*frame = rgba;
+	*frame = error >= 0 ? rgba : *frame;
 	return error;
 }
 
@@ -433,20 +406,6 @@ flatten(const struct picture *picture, const AVFrame *alpha, AVFrame **frame)
 		pixels_over_white((*frame)->data[0], (size_t)(*frame)->linesize[0], (uint32_t)(*frame)->width,
 		                  (uint32_t)(*frame)->height, (unsigned)alpha_byte((*frame)->format));
 	return error;
-}
-
-/* --- the whole way ------------------------------------------------------------------------------------------- */
-
-/* How often a JPEG may be halved while it is decoded, such that it is still at least as large as what is wanted. */
-static int
-choose_lowres(const struct picture *picture, const struct ffmpeg_wanted *wanted, uint32_t width, uint32_t height)
-{
-	int lowres = 0;
-	if (!wanted->fast || picture->kind != PICTURE_JPEG)
-		return 0;
-	while (lowres < LOWRES_MAX && picture->width >> (lowres + 1) >= width && picture->height >> (lowres + 1) >= height)
-		lowres++;
-	return lowres;
 }
 
 /* FFmpeg rounds reduced sides up, which would squeeze the picture by up to a pixel; take the nearest number of rows. */
@@ -494,7 +453,8 @@ decode_picture(const struct picture *picture, size_t size, const struct ffmpeg_w
 	pixels_fit(&width, &height, turned ? wanted->max_height : wanted->max_width,
 	           turned ? wanted->max_width : wanted->max_height, wanted->capacity);
 	AVFrame *frame = NULL, *alpha = NULL;
-	int lowres = choose_lowres(picture, wanted, width, height);
+	bool halve = wanted->fast && picture->kind == PICTURE_JPEG;
+	int lowres = halve ? pixels_halvings(picture->width, picture->height, width, height, LOWRES_MAX) : 0;
 	int error = decode_layer(picture, &picture->color, lowres, &frame, why);
 	if (error == SCRY_OK && picture->alpha.count > 0)
 		error = decode_layer(picture, &picture->alpha, 0, &alpha, why);
@@ -537,20 +497,6 @@ ffmpeg_decode(uint8_t *bytes, size_t size, const struct ffmpeg_wanted *wanted, s
 
 /* --- pixels to JPEG ------------------------------------------------------------------------------------------ */
 
-/* ITU-T T.81, tables K.1 and K.2, scaled by libjpeg's rule for `quality`. FFmpeg multiplies them by qscale / 8, so that
- * a qscale of 8 takes them as they are; its own scale of 2..31 knows nothing between good and very good. */
-static uint16_t *
-quantisers(const uint8_t table[64], unsigned quality)
-{
-	uint16_t *out = av_malloc(64 * sizeof(*out));
-	unsigned scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
-	for (size_t i = 0; i < 64 && out != NULL; i++) {
-		unsigned value = (table[i] * scale + 50) / 100;
-		out[i] = (uint16_t)(value < 1 ? 1 : value > 255 ? 255 : value);
-	}
-	return out;
-}
-
 /* avcodec_free_context() of FFmpeg 5.1 forgets the second matrix. */
 static void
 close_encoder(AVCodecContext **context)
@@ -563,17 +509,6 @@ close_encoder(AVCodecContext **context)
 static int
 open_encoder(uint32_t width, uint32_t height, unsigned quality, AVCodecContext **out)
 {
-	static const uint8_t luma[64] = {
-		16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
-		14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
-		18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
-		49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
-	};
-	static const uint8_t chroma[64] = {
-		17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99,
-		99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
-		99, 99, 99, 99, 99, 99,
-	};
 	const AVCodec *codec = avcodec_find_encoder_by_name("mjpeg");
 	AVCodecContext *context = codec != NULL ? avcodec_alloc_context3(codec) : NULL;
 	if (context == NULL)
@@ -584,13 +519,17 @@ open_encoder(uint32_t width, uint32_t height, unsigned quality, AVCodecContext *
 	context->pix_fmt = AV_PIX_FMT_YUVJ420P;
 	context->color_range = AVCOL_RANGE_JPEG;
 	context->thread_count = 1;
+	/* FFmpeg multiplies the quantisers by qscale / 8: 8 takes them as they are. Its own scale of 2..31 knows nothing
+	 * between good and very good. */
 	context->flags |= AV_CODEC_FLAG_QSCALE;
 	context->global_quality = 8 * FF_QP2LAMBDA;
-	context->intra_matrix = quantisers(luma, quality);
-	context->chroma_intra_matrix = quantisers(chroma, quality);
+	context->intra_matrix = av_malloc(64 * sizeof(uint16_t));
+	context->chroma_intra_matrix = av_malloc(64 * sizeof(uint16_t));
 	int error = AVERROR(ENOMEM);
-	if (context->intra_matrix != NULL && context->chroma_intra_matrix != NULL)
+	if (context->intra_matrix != NULL && context->chroma_intra_matrix != NULL) {
+		jpeg_quantisers(quality, context->intra_matrix, context->chroma_intra_matrix);
 		error = avcodec_open2(context, codec, NULL);
+	}
 	if (error < 0)
 		close_encoder(&context);
 	else
@@ -609,9 +548,8 @@ convert_for_encoder(const uint8_t *pixels, uint32_t stride, AVFrame *frame)
 		return AVERROR(ENOMEM);
 	const int *matrix = sws_getCoefficients(SWS_CS_ITU601);
 	sws_setColorspaceDetails(scaler, matrix, 1, matrix, 1, 0, 1 << 16, 1 << 16);
-	const uint8_t *const planes[4] = {pixels};
-	const int strides[4] = {(int)stride};
-	int rows = sws_scale(scaler, planes, strides, 0, frame->height, frame->data, frame->linesize);
+	int rows = sws_scale(scaler, (const uint8_t *[4]){pixels}, (int[4]){(int)stride}, 0, frame->height, frame->data,
+	                     frame->linesize);
 	sws_freeContext(scaler);
 	frame->format = AV_PIX_FMT_YUVJ420P;
 	frame->quality = 8 * FF_QP2LAMBDA;

@@ -265,9 +265,9 @@ gather_extent(struct heif *heif, unsigned method, uint64_t offset, uint64_t leng
 {
 	const uint8_t *base = method == 0 ? heif->bytes : heif->idat.at;
 	size_t room = method == 0 ? heif->size : (size_t)(heif->idat.end - heif->idat.at);
-	if (offset > room)
+	if (base == NULL || offset > room)
 		return picture_truncated("heif", heif->size, why);
-	if (length == 0)
+	if (length == 0) /* to the end */
 		length = room - offset;
 	if (length > room - offset)
 		return picture_truncated("heif", heif->size, why);
@@ -311,33 +311,22 @@ gather(struct heif *heif, const struct item *item, const uint8_t **data, size_t 
 
 /* --- layers ------------------------------------------------------------------------------------------------ */
 
-static bool
-is_coded(const struct item *item, uint32_t *config)
-{
-	if (item->type == CODE('a', 'v', '0', '1'))
-		*config = CODE('a', 'v', '1', 'C');
-	else if (item->type == CODE('h', 'v', 'c', '1'))
-		*config = CODE('h', 'v', 'c', 'C');
-	else
-		return false;
-	return true;
-}
-
 static int
 add_tile(struct heif *heif, const struct item *item, struct picture *out, struct picture_layer *layer, struct why *why)
 {
 	struct picture_tile *tile = &layer->tiles[layer->count];
-	uint32_t config_type;
+	bool av1 = item->type == CODE('a', 'v', '0', '1'), hevc = item->type == CODE('h', 'v', 'c', '1');
 	struct span config;
-	if (!is_coded(item, &config_type) || !item_property(heif, item, config_type, &config))
+	if ((!av1 && !hevc) ||
+	    !item_property(heif, item, av1 ? CODE('a', 'v', '1', 'C') : CODE('h', 'v', 'c', 'C'), &config))
 		return why_set(why, SCRY_E_INPUT, "this HEIF is coded in a way that is not read here (\"%c%c%c%c\"); save it as JPEG "
 		               "or PNG", (int)(item->type >> 24), (int)(item->type >> 16 & 255), (int)(item->type >> 8 & 255),
 		               (int)(item->type & 255));
-	enum picture_kind kind = item->type == CODE('a', 'v', '0', '1') ? PICTURE_AV1 : PICTURE_HEVC;
+	enum picture_kind kind = av1 ? PICTURE_AV1 : PICTURE_HEVC;
 	if (out->color.count + out->alpha.count > 0 && kind != out->kind)
 		return why_set(why, SCRY_E_INPUT, "damaged heif: its parts are coded in two ways");
 	out->kind = kind;
-	out->name = kind == PICTURE_AV1 ? "avif" : "heic";
+	out->name = av1 ? "avif" : "heic";
 	int error = gather(heif, item, &tile->data, &tile->size, why);
 	if (error != SCRY_OK)
 		return error;
@@ -423,6 +412,8 @@ add_grid(struct heif *heif, const struct item *item, struct picture *out, struct
 			return why_set(why, SCRY_E_INPUT, "damaged heif: its tiles do not fit together");
 		layer->tiles[i].x = (uint32_t)x;
 		layer->tiles[i].y = (uint32_t)y;
+		layer->tiles[i].width = w;
+		layer->tiles[i].height = h;
 	}
 	if ((uint64_t)tile_width * grid.columns < grid.width || (uint64_t)tile_height * grid.rows < grid.height)
 		return why_set(why, SCRY_E_INPUT, "damaged heif: its tiles do not fill the picture");

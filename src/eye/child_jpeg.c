@@ -207,3 +207,29 @@ jpeg_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 	bytes[jpeg.end + 1] = JPEG_EOI;
 	return picture_set_data(out, bytes, jpeg.end + 2, why);
 }
+
+/* --- writing ------------------------------------------------------------------------------------------------- */
+
+void
+jpeg_quantisers(unsigned quality, uint16_t luma[64], uint16_t chroma[64])
+{
+	/* ITU-T T.81, tables K.1 and K.2. */
+	static const uint8_t tables[2][64] = {
+		{
+			16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
+			14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
+			18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
+			49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+		},
+		{
+			17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99,
+			99, 99, 47, 66, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+			99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99, 99,
+		},
+	};
+	unsigned scale = quality < 50 ? 5000 / quality : 200 - 2 * quality;
+	for (size_t i = 0; i < 128; i++) {
+		unsigned value = (tables[i / 64][i % 64] * scale + 50) / 100;
+		(i < 64 ? luma : chroma)[i % 64] = (uint16_t)(value < 1 ? 1 : value > 255 ? 255 : value);
+	}
+}

@@ -68,9 +68,11 @@ find_ring(uint32_t ring)
 static int
 read_input(int fd, uint8_t **out, size_t *out_size, struct why *why)
 {
-	off_t end = lseek(fd, 0, SEEK_END); /* fstat() is a system call too many for the sandbox */
-	if (end < 0)
-		return why_set(why, SCRY_E_INPUT, "cannot be read: it is a pipe or a device, not a file");
+	uint8_t first;
+	off_t end = lseek(fd, 0, SEEK_END); /* of a folder: the largest number; of a pipe: an error */
+	if (end < 0 || pread(fd, &first, 1, 0) < 0)
+		return why_set(why, SCRY_E_INPUT, "cannot be read: %s", errno == ESPIPE ? "it is a pipe, not a file" :
+		               strerror(errno));
 	if ((uint64_t)end > EYE_INPUT_MAX)
 		return why_set(why, SCRY_E_LIMIT, "%lld bytes are over the limit of %zu MiB for a picture; make it smaller first",
 		               (long long)end, EYE_INPUT_MAX >> 20);

@@ -40,7 +40,8 @@ struct picture_tile {
 	size_t size;
 	const uint8_t *config; /* av1C or hvcC for the decoder; NULL: none */
 	size_t config_size;
-	uint32_t x, y; /* where it stands in the picture */
+	uint32_t x, y;          /* where it stands in the picture */
+	uint32_t width, height; /* of a tile of a grid: at least so large it must be; 0: no matter */
 };
 
 struct picture_layer {
@@ -82,6 +83,8 @@ int heif_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 /* The orientation in EXIF data (a TIFF header and its first directory, with or without "Exif\0\0" before it); 1 when
  * there is none or it makes no sense. */
 unsigned exif_orientation(const uint8_t *bytes, size_t size);
+/* The quantisers of a JPEG in rows, scaled for `quality` (1..100) by libjpeg's rule. */
+void jpeg_quantisers(unsigned quality, uint16_t luma[64], uint16_t chroma[64]);
 
 static inline uint32_t
 picture_le16(const uint8_t *p)

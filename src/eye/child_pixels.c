@@ -47,6 +47,15 @@ pixels_fit(uint32_t *width, uint32_t *height, uint32_t max_width, uint32_t max_h
 	*height = h;
 }
 
+int
+pixels_halvings(uint32_t width, uint32_t height, uint32_t wanted_width, uint32_t wanted_height, int most)
+{
+	int count = 0;
+	while (count < most && width >> (count + 1) >= wanted_width && height >> (count + 1) >= wanted_height)
+		count++;
+	return count;
+}
+
 void
 pixels_turn(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t width, uint32_t height,
             unsigned orientation)

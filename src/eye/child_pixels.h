@@ -13,6 +13,9 @@
  * a line. Sizes are 1..2^31; capacity >= 3. */
 void pixels_fit(uint32_t *width, uint32_t *height, uint32_t max_width, uint32_t max_height, size_t capacity);
 
+/* How often width x height may be halved, `most` times at most, and still be as large as what is wanted. */
+int pixels_halvings(uint32_t width, uint32_t height, uint32_t wanted_width, uint32_t wanted_height, int most);
+
 /* Copies RGB24 pixels turned as the EXIF orientation 1..8 says (TIFF 6.0, page 36): `to` shows the picture upright.
  * width x height is the size of `from`; for 5..8 `to` is height x width. The two do not overlap. */
 void pixels_turn(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride, uint32_t width,
