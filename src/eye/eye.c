@@ -87,8 +87,10 @@ on_stray(void *user, struct msg *msg)
 {
 	struct eye *eye = user;
 	struct eye_frame frame;
-	if (msg->head.type != PROTO_FRAME)
+	if (msg->head.type == PROTO_FAILED || msg->head.type == PROTO_PROBED)
 		return 0;
+	if (msg->head.type != PROTO_FRAME)
+		return -EPROTO;
 	if (check_frame(eye, &msg->body.frame, &frame) < 0)
 		return -EPROTO;
 	slots_release(eye->ring, frame.slot);

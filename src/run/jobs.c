@@ -109,8 +109,9 @@ static void
 on_deadline(uv_timer_t *timer)
 {
 	struct jobs *jobs = timer->data;
-	uint64_t now = clock_us();
 	struct job *job;
+	worker_catch_up(jobs->worker);
+	uint64_t now = clock_us();
 	if (jobs->orphan != 0 && jobs->orphan_kill_us <= now) {
 		jobs->orphan = 0;
 		worker_kill(jobs->worker, "a worker hung in a request that was over and was killed");
@@ -229,7 +230,7 @@ on_message(void *user, struct msg *msg)
 	int step = JOB_OVER, error = 0;
 	struct why why = {""};
 	if (msg->head.type == PROTO_FAILED) {
-		error = msg->body.failed.error < 0 ? msg->body.failed.error : SCRY_E_WORKER;
+		error = worker_error_of(msg->body.failed.error);
 		why_set(&why, 0, "%s", msg->body.failed.sentence);
 	} else {
 		step = job->ops->message(job, msg);

@@ -23,6 +23,8 @@
 #include "scry.h"
 
 #define MESSAGES_A_TURN 64 /* read from one worker before the loop looks at others */
+#define MESSAGES_LEFT 4096 /* read from one that is dead; its socket holds far fewer */
+#define WORDS_A_TURN 128   /* chunks of its standard error */
 
 struct process {
 	struct worker *worker; /* NULL once it has left */
@@ -116,8 +118,9 @@ static void
 keep_words(struct process *process)
 {
 	char chunk[512];
-	ssize_t n;
-	while ((n = read(process->child.errors, chunk, sizeof(chunk))) > 0) {
+	ssize_t n = 1;
+	/* As much as a pipe holds and no more: one that writes without end must not keep the loop here. */
+	for (unsigned i = 0; i < WORDS_A_TURN && (n = read(process->child.errors, chunk, sizeof(chunk))) > 0; i++) {
 		size_t room = sizeof(process->words) - 1;
 		size_t take = (size_t)n;
 		if (process->word_bytes + take > room) {
@@ -261,7 +264,7 @@ static int
 take_ready(struct process *process, const struct proto_ready *ready)
 {
 	struct worker *worker = process->worker;
-	if (!process->hello || worker->state != WORKER_STARTING)
+	if (!process->hello || worker->state != WORKER_STARTING || !str_utf8_valid(ready->model, strlen(ready->model)))
 		return -EPROTO;
 	str_copy(worker->info.model, sizeof(worker->info.model), ready->model);
 	set_state(worker, WORKER_READY, WORKER_PING_MS);
@@ -299,6 +302,8 @@ take_message(struct process *process, struct msg *msg)
 	struct why why;
 	if (msg->head.type < PROTO_HELLO)
 		return -EPROTO;
+	if (worker->state == WORKER_DRAINING) /* it had not read STOP yet, and nobody waits any more */
+		return 0;
 	switch (msg->head.type) {
 	case PROTO_HELLO:
 		return take_hello(process, &msg->body.hello);
@@ -311,7 +316,7 @@ take_message(struct process *process, struct msg *msg)
 	case PROTO_FAILED:
 		if (worker->state == WORKER_STARTING && msg->head.request == 0) {
 			why_set(&why, 0, "%s", msg->body.failed.sentence);
-			process_kill(process, msg->body.failed.error < 0 ? msg->body.failed.error : SCRY_E_WORKER, why.text);
+			process_kill(process, worker_error_of(msg->body.failed.error), why.text);
 			return 0;
 		}
 		break;
@@ -319,7 +324,7 @@ take_message(struct process *process, struct msg *msg)
 		break;
 	}
 	if (worker->state != WORKER_BUSY && worker->state != WORKER_READY)
-		return worker->state == WORKER_DRAINING ? 0 : -EPROTO;
+		return -EPROTO;
 	return worker->ops->on_message(worker->user, msg);
 }
 
@@ -352,14 +357,20 @@ read_message(struct process *process)
 }
 
 static void
+read_messages(struct process *process, unsigned limit)
+{
+	while (limit-- > 0 && process->worker->state != WORKER_DIED && uv_is_active((uv_handle_t *)&process->socket)) {
+		if (!read_message(process))
+			return;
+	}
+}
+
+static void
 on_socket(uv_poll_t *handle, int status, int events)
 {
 	(void)status;
 	(void)events;
-	for (unsigned i = 0; i < MESSAGES_A_TURN; i++) {
-		if (!read_message(handle->data))
-			return;
-	}
+	read_messages(handle->data, MESSAGES_A_TURN);
 }
 
 static void
@@ -380,10 +391,7 @@ on_exit_readable(uv_poll_t *handle, int status, int events)
 	(void)status;
 	(void)events;
 	/* What it said before it died counts: an answer may stand in the socket in front of the end. */
-	while (process->worker->state != WORKER_DIED && uv_is_active((uv_handle_t *)&process->socket)) {
-		if (!read_message(process))
-			break;
-	}
+	read_messages(process, MESSAGES_LEFT);
 	process_reaped(process);
 }
 
@@ -475,10 +483,7 @@ has_spoken(struct worker *worker)
 		return false;
 	hello = process->hello;
 	pinged = process->pinged;
-	for (unsigned i = 0; i < MESSAGES_A_TURN && uv_is_active((uv_handle_t *)&process->socket); i++) {
-		if (!read_message(process))
-			break;
-	}
+	read_messages(process, MESSAGES_A_TURN);
 	/* With its socket at an end, the pidfd has the rest of the story. */
 	return worker->state != before || process->hello != hello || process->pinged != pinged ||
 		!uv_is_active((uv_handle_t *)&process->socket);
@@ -609,6 +614,19 @@ worker_send(struct worker *worker, enum proto_type type, uint32_t request, const
 	else if (error != -EPIPE)
 		worker_kill(worker, strerror(-error));
 	return SCRY_E_WORKER;
+}
+
+void
+worker_catch_up(struct worker *worker)
+{
+	if (worker->process != NULL)
+		read_messages(worker->process, MESSAGES_A_TURN);
+}
+
+int
+worker_error_of(int32_t told)
+{
+	return told < 0 && told >= SCRY_E_SYSTEM ? told : SCRY_E_WORKER;
 }
 
 void

@@ -31,11 +31,13 @@ const char *worker_state_name(enum worker_state state);
 #define WORKER_HELLO_MS 5000   /* exec to HELLO; setting SCRY_WORKER_START_MS */
 #define WORKER_READY_MS 120000 /* START to READY: loading a model; setting SCRY_MODEL_LOAD_MS */
 #define WORKER_STOP_MS 500     /* STOP to SIGKILL */
-#define WORKER_PING_MS 10000   /* between pings of a worker that has nothing to do */
-#define WORKER_PONG_MS 5000    /* PING to PONG */
 #define WORKER_BACKOFF_MS 100  /* first delay after a start that came to nothing; doubles */
 #define WORKER_FAILURES 6      /* such starts in a row until FAILED: 100 + 200 + ... = 3.1 s */
-#define WORKER_RETRY_MS 30000
+#ifndef WORKER_PING_MS         /* tests do not wait so long */
+#define WORKER_PING_MS 10000   /* between pings of a worker that has nothing to do */
+#define WORKER_PONG_MS 5000    /* PING to PONG */
+#define WORKER_RETRY_MS 30000  /* FAILED to the next try */
+#endif
 #define WORKER_LAST_WORDS 1024 /* bytes of standard error kept */
 
 struct worker;
@@ -97,6 +99,13 @@ void worker_kill(struct worker *worker, const char *reason);
 
 /* Sends; `fd` < 0 for none, not closed. A worker that does not read is killed. 0 or SCRY_E_WORKER. */
 int worker_send(struct worker *worker, enum proto_type type, uint32_t request, const void *body, uint32_t size, int fd);
+
+/* Takes what the worker has said by now. For timers of the owner: a host runs the loop when it likes, and an answer that
+ * stands in the socket is not late. */
+void worker_catch_up(struct worker *worker);
+
+/* What a worker says went wrong, as an error code: any number that is none of a failure becomes SCRY_E_WORKER. */
+int worker_error_of(int32_t told);
 
 /* The owner marks the begin and the end of a request. An end without a death is what resets the back-off. */
 void worker_begin(struct worker *worker);
