@@ -124,7 +124,9 @@ open_decoder(const struct picture *picture, const struct picture_tile *tile, int
 		return why_set(why, SCRY_E_MEMORY, "out of memory");
 	context->thread_count = 1; /* the sandbox has no clone() */
 	context->thread_type = FF_THREAD_SLICE;
-	context->max_pixels = (int64_t)EYE_PIXELS_MAX;
+	/* A thousand tiles that say 64x64 and are 64 megapixels each would take minutes. */
+	int64_t tile_pixels = ((int64_t)tile->width + 128) * ((int64_t)tile->height + 128);
+	context->max_pixels = tile->width > 0 && tile_pixels < (int64_t)EYE_PIXELS_MAX ? tile_pixels : (int64_t)EYE_PIXELS_MAX;
 	context->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE;
 	context->discard_damaged_percentage = 0;
 	context->get_buffer2 = new_buffer;

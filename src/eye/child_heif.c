@@ -43,7 +43,8 @@ struct heif {
 	const uint8_t *properties[BOXES_MAX]; /* the boxes of ipco */
 	size_t property_count;
 	const uint8_t *properties_end;
-	unsigned reference_version, location_version;
+	unsigned reference_bytes; /* of an item's id in iref */
+	unsigned location_version;
 	unsigned offset_bytes, length_bytes, base_bytes, index_bytes; /* of iloc's numbers */
 	uint32_t primary;
 	struct item *items;
@@ -215,7 +216,7 @@ read_meta(struct heif *heif, struct span meta, struct why *why)
 	if (find_box(meta, CODE('i', 'd', 'a', 't'), &box))
 		heif->idat = box.body;
 	if (find_box(meta, CODE('i', 'r', 'e', 'f'), &box)) {
-		heif->reference_version = take32(&box.body) >> 24;
+		heif->reference_bytes = take32(&box.body) >> 24 == 0 ? 2 : 4;
 		heif->references = box.body;
 	}
 	struct box inner;
@@ -341,12 +342,11 @@ static bool
 find_references(const struct heif *heif, uint32_t type, uint32_t from, struct span *out)
 {
 	struct span span = heif->references;
-	unsigned id_bytes = heif->reference_version == 0 ? 2 : 4;
 	struct box box;
 	while (next_box(&span, &box)) {
-		if (box.type != type || (uint32_t)take(&box.body, id_bytes) != from)
+		if (box.type != type || take(&box.body, heif->reference_bytes) != from)
 			continue;
-		size_t bytes = (size_t)take16(&box.body) * id_bytes;
+		size_t bytes = (size_t)take16(&box.body) * heif->reference_bytes;
 		if ((size_t)(box.body.end - box.body.at) < bytes)
 			return false;
 		*out = (struct span){box.body.at, box.body.at + bytes, false};
@@ -386,7 +386,6 @@ add_grid(struct heif *heif, const struct item *item, struct picture *out, struct
 {
 	struct grid grid;
 	struct span tiles;
-	unsigned id_bytes = heif->reference_version == 0 ? 2 : 4;
 	int error = read_grid(heif, item, &grid, why);
 	if (error != SCRY_OK)
 		return error;
@@ -395,12 +394,13 @@ add_grid(struct heif *heif, const struct item *item, struct picture *out, struct
 		return why_set(why, SCRY_E_LIMIT, "%zu tiles are over the limit of %d for a picture; scale it down first", count,
 		               EYE_TILES_MAX);
 	if (!find_references(heif, CODE('d', 'i', 'm', 'g'), item->id, &tiles) ||
-	    (size_t)(tiles.end - tiles.at) != count * id_bytes)
+	    (size_t)(tiles.end - tiles.at) != count * heif->reference_bytes)
 		return why_set(why, SCRY_E_INPUT, "damaged heif: it is made of %zu tiles and does not say which", count);
 	uint32_t tile_width = 0, tile_height = 0, w, h;
 	for (size_t i = 0; i < count; i++) {
-		const struct item *tile = find_item(heif, (uint32_t)take(&tiles, id_bytes));
-		if (tile == NULL || !item_size(heif, tile, &w, &h) || (i > 0 && (w != tile_width || h != tile_height)))
+		const struct item *tile = find_item(heif, (uint32_t)take(&tiles, heif->reference_bytes));
+		if (tile == NULL || !item_size(heif, tile, &w, &h) || w > EYE_SIDE_MAX || h > EYE_SIDE_MAX ||
+		    (i > 0 && (w != tile_width || h != tile_height)))
 			return why_set(why, SCRY_E_INPUT, "damaged heif: its tiles do not fit together");
 		tile_width = w;
 		tile_height = h;
@@ -457,14 +457,13 @@ static const struct item *
 find_alpha(struct heif *heif)
 {
 	struct span span = heif->references;
-	unsigned id_bytes = heif->reference_version == 0 ? 2 : 4;
 	struct box box;
 	for (unsigned count = 0; count < ITEMS_MAX && next_box(&span, &box); count++) {
 		if (box.type != CODE('a', 'u', 'x', 'l'))
 			continue;
-		uint32_t from = (uint32_t)take(&box.body, id_bytes);
+		uint32_t from = (uint32_t)take(&box.body, heif->reference_bytes);
 		take16(&box.body);
-		if ((uint32_t)take(&box.body, id_bytes) != heif->primary || box.body.bad)
+		if ((uint32_t)take(&box.body, heif->reference_bytes) != heif->primary || box.body.bad)
 			continue;
 		const struct item *item = find_item(heif, from);
 		if (is_alpha(heif, item))
@@ -577,8 +576,11 @@ heif_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 		return picture_truncated("heif", size, why);
 	if (!is_picture_brand(box.body))
 		return why_set(why, SCRY_E_INPUT, "this is a video or sound file (MP4), not a picture");
-	if (!find_box(file, CODE('m', 'e', 't', 'a'), &box))
-		return picture_truncated("heif", size, why);
+	while (next_box(&file, &box) && box.type != CODE('m', 'e', 't', 'a'))
+		continue;
+	if (box.type != CODE('m', 'e', 't', 'a'))
+		return file.at < file.end ? picture_truncated("heif", size, why)
+		                          : why_set(why, SCRY_E_INPUT, "this HEIF holds an animation and no still picture");
 	struct heif *heif = calloc(1, sizeof(*heif));
 	struct item *items = calloc(ITEMS_MAX, sizeof(*items));
 	int error = SCRY_E_MEMORY;

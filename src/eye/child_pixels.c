@@ -91,6 +91,10 @@ pixels_over_white(uint8_t *pixels, size_t stride, uint32_t width, uint32_t heigh
 			unsigned a = pixel[alpha];
 			if (a == 255)
 				continue;
+			if (a == 0) {
+				memset(pixel, 255, 4);
+				continue;
+			}
 			for (unsigned c = first; c < first + 3; c++)
 				pixel[c] = (uint8_t)((pixel[c] * a + 255 * (255 - a) + 127) / 255);
 			pixel[alpha] = 255;

@@ -1,7 +1,8 @@
 /* fuzz_image.c - hostile bytes into the eye's picture path: own parsers, FFmpeg, scaling, signature.
  *
  * libFuzzer entry point, also fed by tests/fuzz/runner.c from the corpus. The first byte of an input chooses the wanted
- * size, the rest is the file. Runs on small limits, so that a picture takes microseconds; guards stand behind the pixels.
+ * size, the rest is the file. Guards stand behind the pixels. A few bytes may say that they are 64 megapixels, which take
+ * seconds under sanitizers: run libFuzzer with -timeout=60.
  */
 #include <stdint.h>
 #include <stdlib.h>
