@@ -14,7 +14,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: all demo check bench fuzz install format clean help deps models
 
 all: $(BUILD)/build.ninja ## build everything into build/
-	@meson compile -C $(BUILD)
+	@ninja -C $(BUILD)
 
 demo: models all ## describe real photos and a real screenshot
 	@$(call need,demo)
