@@ -40,10 +40,6 @@ tesseract_create(const void *data, size_t size, const char *language, struct tes
 		free(reader);
 		return why_set(why, SCRY_E_MEMORY, "out of memory");
 	}
-	/* Tesseract asks for four threads a layer: it gains nothing by them (0.57 s and 0.53 s for a page) and loses much when the
-	 * processors are busy, because they wait for each other spinning. */
-	if (omp_set_max_active_levels != NULL)
-		omp_set_max_active_levels(0);
 	str_copy(reader->language, sizeof(reader->language), language);
 	if (size > INT32_MAX || TessBaseAPIInit5(reader->api, data, (int)size, language, OEM_LSTM_ONLY, NULL, 0, NULL, NULL,
 	                                         0, 0) != 0) {
@@ -219,6 +215,10 @@ tesseract_read(struct tesseract *reader, const struct lite_image *image, bool sp
 	struct asking asking = {.cancelled = cancelled, .user = user};
 	struct Pix *grey = to_grey(image), *picture = NULL;
 	int error = SCRY_E_MEMORY;
+	/* Tesseract asks for four threads a layer: it gains nothing by them (0.57 s and 0.53 s for a page) and loses much when the
+	 * processors are busy, because they wait for each other spinning. The setting is the calling thread's. */
+	if (omp_set_max_active_levels != NULL)
+		omp_set_max_active_levels(0);
 	if (grey != NULL) {
 		float scale = choose_scale(grey);
 		picture = scale > 1.f ? pixScale(grey, scale, scale) : pixClone(grey);

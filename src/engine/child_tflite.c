@@ -6,9 +6,12 @@
  */
 #include "engine/child_tflite.h"
 
+#include <dlfcn.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <tensorflow/lite/c/builtin_op_data.h>
 #include <tensorflow/lite/c/c_api.h>
@@ -21,6 +24,19 @@
 /* An experimental function: where a release lacks it, the library's own kernel is used. */
 #pragma weak TfLiteInterpreterOptionsAddBuiltinOp
 #define DEPTHWISE_VERSIONS 7 /* of the operator in the schema; later ones differ in quantised types only */
+
+/* The processor is looked at before main, while files can still be opened: the library cpuinfo, which TensorFlow Lite asks for the
+ * kernels to use, reads /proc/cpuinfo and /sys/devices/system/cpu once and remembers. In the sandbox it would find nothing, and
+ * the plainest kernels would be a hundred times slower. Not linked by name: releases differ in whether they have it. */
+__attribute__((constructor)) static void
+look_at_processor(void)
+{
+	void *found = dlsym(RTLD_DEFAULT, "cpuinfo_initialize");
+	bool (*initialize)(void);
+	memcpy(&initialize, &found, sizeof(initialize)); /* ISO C has no cast from void * to a function */
+	if (initialize != NULL)
+		initialize();
+}
 
 struct tflite {
 	TfLiteModel *model;
