@@ -204,7 +204,7 @@ test_cut(void **state)
 		free(reference.pixels);
 		free(bytes);
 	}
-	print_message("%u cuts, %u of them behind the picture\n", cuts, whole);
+	print_message("# %u cuts, %u of them behind the picture\n", cuts, whole);
 	assert_int_equal(failures, 0);
 }
 
@@ -233,7 +233,7 @@ test_scaled(void **state)
 			assert_int_equal(slow.frame.source_width, pictures[n].width);
 			assert_int_equal(slow.frame.source_height, pictures[n].height);
 			double d = difference(&slow, &fast);
-			print_message("%s to %ux%u: fast differs by %.2f\n", pictures[n].name, slow.width, slow.height, d);
+			print_message("# %s to %ux%u: fast differs by %.2f\n", pictures[n].name, slow.width, slow.height, d);
 			assert_true(d <= pictures[n].allowed);
 			free(slow.pixels);
 			free(fast.pixels);
@@ -285,7 +285,7 @@ test_encode(void **state)
 		memcpy(padded, bytes, size);
 		assert_int_equal(decode(padded, size, 0, 0, false, 97 * 65 * 3, &image, &why), 0);
 		double d = difference(&image, &reference);
-		print_message("quality %u: %zu bytes, difference %.2f\n", qualities[i], size, d);
+		print_message("# quality %u: %zu bytes, difference %.2f\n", qualities[i], size, d);
 		assert_true(d >= before && size < size_before);
 		before = d;
 		size_before = size;
