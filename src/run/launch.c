@@ -46,17 +46,36 @@ own_folder(char *out, size_t size)
 	return true;
 }
 
+/* The installed folder of workers, seen from the library: what was installed under one prefix may have been moved to
+ * another. `folder` ends in the libdir of the build, or it is not an installed library. */
+static bool
+beside_library(const char *folder, char *out, size_t size)
+{
+	size_t length = strlen(folder), tail = strlen("/" SCRY_LIBDIR);
+	if (SCRY_LIBDIR[0] == '/' || length < tail || strcmp(folder + length - tail, "/" SCRY_LIBDIR) != 0)
+		return false;
+	int n = snprintf(out, size, "%.*s/%s", (int)(length - tail), folder, SCRY_LIBEXEC_IN_PREFIX);
+	return n > 0 && (size_t)n < size && holds_workers(out);
+}
+
 static void
 find_folder(const char *workers, char *out, size_t size)
 {
 	const char *set = secure_getenv("SCRY_WORKERS");
+	char own[LAUNCH_PATH];
 	/* What somebody set is taken as it is, so that a mistake in it is seen and not papered over. */
 	if (workers != NULL && str_copy(out, size, workers))
 		return;
 	if (set != NULL && set[0] != '\0' && str_copy(out, size, set))
 		return;
-	if (own_folder(out, size) && holds_workers(out))
-		return;
+	if (own_folder(own, sizeof(own))) {
+		if (holds_workers(own)) {
+			str_copy(out, size, own);
+			return;
+		}
+		if (beside_library(own, out, size))
+			return;
+	}
 	str_copy(out, size, SCRY_LIBEXEC);
 }
 

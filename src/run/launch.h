@@ -14,7 +14,8 @@ struct launch {
 };
 
 /* Looks in `workers` (may be NULL), $SCRY_WORKERS, the folder of libscry itself (a build folder), and the installed
- * place; the first that holds scry-eye. When none does, the installed place is kept, for the error sentences. */
+ * place, first seen from libscry (which may have been moved with it) and then as configured; the first that holds
+ * scry-eye. When none does, the last is kept, for the error sentences. */
 void launch_find(const char *workers, struct launch *out);
 
 /* Writes the path of a program; true when it is there and executable. */

@@ -123,7 +123,7 @@ refused(struct why *why, const char *what, int error)
 
 /* What may be there again in a moment, unlike a program that is missing or none. */
 static bool
-host_is_short_of_it(int error)
+is_shortage(int error)
 {
 	return error == ENOMEM || error == EAGAIN || error == EMFILE || error == ENFILE;
 }
@@ -144,7 +144,7 @@ spawn_worker(char *const argv[], const char *const env[], struct spawn_child *ou
 	pid_t pid;
 	int error = run_program(argv, env, theirs, write_end, &pid);
 	if (error != 0)
-		return why_set(why, host_is_short_of_it(error) ? SCRY_E_SYSTEM : SCRY_E_UNAVAILABLE, "cannot start %s: %s", argv[0],
+		return why_set(why, is_shortage(error) ? SCRY_E_SYSTEM : SCRY_E_UNAVAILABLE, "cannot start %s: %s", argv[0],
 		               strerror(error));
 	int pidfd = pidfd_open(pid, 0);
 	if (pidfd < 0) {
