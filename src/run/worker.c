@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -545,6 +546,17 @@ on_timer_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+/* SIGKILL cannot be refused, so this wait is short; no zombie stays in the host process. By poll: libuv has made the
+ * descriptor non-blocking, which makes waitid() on it return EAGAIN instead of waiting. */
+static void
+wait_for_end(const struct spawn_child *child)
+{
+	struct pollfd end = {.fd = child->pidfd, .events = POLLIN};
+	while (poll(&end, 1, -1) < 0 && errno == EINTR)
+		continue;
+	waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){0}, WEXITED | WNOHANG);
+}
+
 void
 worker_destroy(struct worker *worker)
 {
@@ -552,9 +564,7 @@ worker_destroy(struct worker *worker)
 		return;
 	if (worker->process != NULL) {
 		pidfd_send_signal(worker->process->child.pidfd, SIGKILL, NULL, 0);
-		/* SIGKILL cannot be refused, so this wait is short; no zombie stays in the host process. */
-		while (waitid(P_PIDFD, (id_t)worker->process->child.pidfd, &(siginfo_t){0}, WEXITED) < 0 && errno == EINTR)
-			continue;
+		wait_for_end(&worker->process->child);
 		process_close(worker->process);
 	}
 	uv_close((uv_handle_t *)&worker->timer, on_timer_closed);
