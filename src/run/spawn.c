@@ -143,9 +143,11 @@ spawn_worker(char *const argv[], const char *const env[], struct spawn_child *ou
 		return refused(why, "descriptors", errno);
 	pid_t pid;
 	int error = run_program(argv, env, theirs, write_end, &pid);
+	if (error != 0 && is_shortage(error))
+		return why_set(why, SCRY_E_SYSTEM, "cannot start %s: %s", argv[0], strerror(error));
 	if (error != 0)
-		return why_set(why, is_shortage(error) ? SCRY_E_SYSTEM : SCRY_E_UNAVAILABLE, "cannot start %s: %s", argv[0],
-		               strerror(error));
+		return why_set(why, SCRY_E_UNAVAILABLE, "cannot start %s: %s; SCRY_WORKERS can name the folder of the workers",
+		               argv[0], strerror(error));
 	int pidfd = pidfd_open(pid, 0);
 	if (pidfd < 0) {
 		error = errno;

@@ -241,8 +241,13 @@ take_hello(struct process *process, const struct proto_hello *hello)
 	struct worker *worker = process->worker;
 	struct proto_start start = {.threads = worker->spec.threads};
 	struct why why;
-	if (process->hello || hello->role != worker->spec.role || strcmp(hello->program, worker->spec.name) != 0)
+	if (process->hello)
 		return -EPROTO;
+	if (hello->role != worker->spec.role || strcmp(hello->program, worker->spec.name) != 0) {
+		why_set(&why, 0, "%s is not %s, it calls itself \"%s\"", worker->spec.path, worker->spec.name, hello->program);
+		process_kill(process, SCRY_E_UNAVAILABLE, why.text);
+		return 0;
+	}
 	if (strcmp(hello->version, SCRY_VERSION) != 0) {
 		why_set(&why, 0, "%s is of version %s and this is %s; install both from one build", worker->spec.path,
 		        hello->version, SCRY_VERSION);
