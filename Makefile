@@ -17,26 +17,23 @@ all: $(BUILD)/build.ninja ## build everything into build/
 	@ninja -C $(BUILD)
 
 demo: models all ## describe real photos and a real screenshot
-	@$(call need,demo)
 	@BUILD=$(BUILD) tools/demo
 
 check: models all ## run every check and test; ends with 'N passed, N failed'
-	@$(call need,demo test)
 	@BUILD=$(BUILD) tools/check
 
 bench: models all ## measure cost and speed
-	@$(call need,demo)
 	@meson test -C $(BUILD) --benchmark --verbose --no-rebuild
 
 fuzz: all ## fuzz every parser for FUZZ_SECONDS each
-	@$(call need,test)
 	@tools/fuzz $(FUZZ_SECONDS)
 
-install: all ## install (DESTDIR= and MESON_FLAGS=--prefix= are honoured)
+# Not after `all`: root has a cache of its own and would get the runtime again.
+install: ## install what is built (DESTDIR= and, when building, MESON_FLAGS=--prefix= count)
+	@[ -x $(BUILD)/scry ] || $(MAKE) all
 	@meson install -C $(BUILD) --no-rebuild
 
 format: ## format the C files as .clang-format says
-	@$(call need,test)
 	@find src include tests bench examples -name '*.[ch]' -exec clang-format -i {} +
 
 clean: ## remove what was built; the runtime and the models stay
@@ -47,14 +44,23 @@ help: ## this list
 
 # --- what has to be there first; each is quick when it is ---
 
-need = if [ "$(DEPS)" = yes ]; then tools/install-deps $(1); fi
+# What a goal wants of tools/install-deps is asked for in one go: one list for
+# people who have to install it by hand, one run of apt for the others.
+goal = $(filter $(1),$(MAKECMDGOALS))
+groups := build $(if $(call goal,demo check bench),demo) $(if $(call goal,check fuzz format),test)
+weights := $(call goal,demo check bench models)
 
 deps:
-	@$(call need,build)
+	@[ "$(DEPS)" = yes ] || exit 0; \
+	groups='$(groups)'; \
+	[ -z "$(weights)" ] || tools/fetch-models --check 2>/dev/null || groups="$$groups npm"; \
+	tools/install-deps $$groups
 	@tools/fetch-runtime --quiet
 
 models: deps
-	@tools/fetch-models --check 2>/dev/null || { $(call need,npm); tools/fetch-models; }
+	@tools/fetch-models --check 2>/dev/null || tools/fetch-models
+
+format: deps
 
 # Meson configures itself again when its own files change.
 $(BUILD)/build.ninja: deps
