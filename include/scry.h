@@ -148,7 +148,7 @@ typedef void (*scry_piece_fn)(void *user, const char *text);
 typedef void (*scry_done_fn)(void *user, int error, const char *sentence, struct scry_result *result);
 
 /** Describes a picture and waits for the answer (or the deadline). `query` may be NULL.
- * On success *out is to be freed with scry_result_free(). */
+ * On success *out is to be freed with scry_result_free(). Not from a callback. */
 SCRY_API int scry_describe(struct scry *scry, struct scry_image image, const struct scry_query *query,
                            struct scry_result **out);
 
@@ -165,7 +165,7 @@ SCRY_API void scry_cancel(struct scry_request *request);
 SCRY_API int scry_fd(const struct scry *scry);
 
 /** Runs what is due; waits up to `timeout_ms` for something to be (0: not at all, -1: without limit).
- * Returns the number of requests still under way. */
+ * Returns the number of requests still under way. Not from a callback. */
 SCRY_API int scry_dispatch(struct scry *scry, int timeout_ms);
 
 /** Writes a JSON document about the core to *json, to be freed with free(): version, workers with state, process id,

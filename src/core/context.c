@@ -2,6 +2,7 @@
 #include "core/context.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ void
 context_run(struct scry *scry, int timeout_ms)
 {
 	uint64_t expired;
+	scry->turning = true;
 	/* What is due already must not wait for the poll below. */
 	uv_run(&scry->loop, UV_RUN_NOWAIT);
 	if (timeout_ms != 0 && scry->request_count > 0) {
@@ -103,6 +105,7 @@ context_run(struct scry *scry, int timeout_ms)
 	}
 	if (read(scry->timer_fd, &expired, sizeof(expired)) < 0)
 		expired = 0; /* not expired, which is fine */
+	scry->turning = false;
 	context_settle(scry);
 }
 
@@ -149,6 +152,22 @@ fill(struct scry *scry, const struct scry_options *options)
 	return scry->backend == NULL ? SCRY_E_MEMORY : 0;
 }
 
+/* libuv aborts when it closes a descriptor of its own below 3, so a host with closed standard descriptors must not get
+ * one there: they are occupied for the moment. */
+static int
+open_loop(uv_loop_t *loop)
+{
+	bool held[3];
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		held[fd] = fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY | O_CLOEXEC) == fd;
+	int error = uv_loop_init(loop);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (held[fd])
+			close(fd);
+	}
+	return error;
+}
+
 int
 context_create(const struct scry_options *options, struct scry **out)
 {
@@ -157,7 +176,7 @@ context_create(const struct scry_options *options, struct scry **out)
 	if (scry == NULL)
 		return SCRY_E_MEMORY;
 	scry->poll_fd = scry->timer_fd = -1;
-	int error = uv_loop_init(&scry->loop);
+	int error = open_loop(&scry->loop);
 	if (error < 0) {
 		free(scry);
 		return error == UV_ENOMEM ? SCRY_E_MEMORY : SCRY_E_SYSTEM;
@@ -180,10 +199,15 @@ context_destroy(struct scry *scry)
 {
 	if (scry == NULL)
 		return;
+	/* Callbacks run in here: nothing new may begin, and nothing that is gone may be found. */
+	scry->closing = scry->turning = true;
 	/* Engines first: the eye owns the memory that their requests' slots stand in. */
-	for (int i = 0; i < BACKEND_COUNT; i++)
+	for (int i = 0; i < BACKEND_COUNT; i++) {
 		engine_destroy(scry->engines[i]);
+		scry->engines[i] = NULL;
+	}
 	eye_destroy(scry->eye);
+	scry->eye = NULL;
 	uv_close((uv_handle_t *)&scry->later, NULL);
 	/* Only close callbacks are left, so this cannot wait for anything. */
 	uv_run(&scry->loop, UV_RUN_DEFAULT);

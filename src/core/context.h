@@ -42,6 +42,8 @@ struct scry {
 	uv_timer_t later; /* runs what callers asked for outside of the loop: cancels */
 	struct request *requests;
 	unsigned request_count;
+	bool turning; /* inside of the loop: a callback of ours must not run it again */
+	bool closing;
 	struct why why;                   /* the sentence of the last failed call */
 	struct why row_why[BACKEND_ROWS]; /* what scry_backends() handed out */
 };

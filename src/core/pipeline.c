@@ -280,6 +280,8 @@ pipeline_submit(struct scry *scry, const struct scry_image *image, const struct 
 	struct backend_facts facts;
 	struct backend_choice choice;
 	query = query != NULL ? query : &plain;
+	if (scry->closing)
+		return why_set(why, SCRY_E_CANCELLED, "the core is being closed");
 	int error = check_query(query, why);
 	if (error < 0)
 		return error;

@@ -111,71 +111,95 @@ rounded(double value, double steps)
 	return json_real((double)(long long)(value * steps + (value < 0 ? -0.5 : 0.5)) / steps);
 }
 
+/* jansson answers NULL and -1 without memory. A document that lacks something is worse than none, so every builder below
+ * gives its array or object back whole, or NULL. */
+static json_t *
+whole(json_t *value, bool ok)
+{
+	if (ok)
+		return value;
+	json_decref(value);
+	return NULL;
+}
+
 static json_t *
 box_json(double x, double y, double width, double height)
 {
-	json_t *box = json_array();
-	json_array_append_new(box, rounded(x, 10));
-	json_array_append_new(box, rounded(y, 10));
-	json_array_append_new(box, rounded(width, 10));
-	json_array_append_new(box, rounded(height, 10));
-	return box;
+	return json_pack("[o, o, o, o]", rounded(x, 10), rounded(y, 10), rounded(width, 10), rounded(height, 10));
 }
 
 static json_t *
 labels_json(const struct scry_result *result)
 {
 	json_t *array = json_array();
-	for (size_t i = 0; i < result->label_count; i++) {
+	bool ok = array != NULL;
+	for (size_t i = 0; ok && i < result->label_count; i++) {
 		const struct scry_label *label = &result->labels[i];
 		json_t *entry = json_pack("{s:s, s:o}", "label", label->label, "p", rounded(label->p, 1e4));
 		if (label->width > 0)
-			json_object_set_new(entry, "box", box_json(label->x, label->y, label->width, label->height));
-		json_array_append_new(array, entry);
+			ok = json_object_set_new(entry, "box", box_json(label->x, label->y, label->width, label->height)) == 0;
+		ok = json_array_append_new(array, entry) == 0 && ok;
 	}
-	return array;
+	return whole(array, ok);
 }
 
 static json_t *
 words_json(const struct scry_result *result)
 {
 	json_t *array = json_array();
-	for (size_t i = 0; i < result->item_count; i++) {
+	bool ok = array != NULL;
+	for (size_t i = 0; ok && i < result->item_count; i++) {
 		const struct proto_item *item = &result->items[i];
 		if (item->kind != PROTO_ITEM_WORD)
 			continue;
-		json_array_append_new(
-			array,
-			json_pack("{s:s, s:o, s:o}", "text", item->text, "p", rounded(item->score, 1e4), "box",
-		              box_json((double)item->x * result->width, (double)item->y * result->height,
-		                       (double)item->width * result->width, (double)item->height * result->height)));
+		json_t *entry = json_pack("{s:s, s:o, s:o}", "text", item->text, "p", rounded(item->score, 1e4), "box",
+		                          box_json((double)item->x * result->width, (double)item->y * result->height,
+		                                   (double)item->width * result->width, (double)item->height * result->height));
+		ok = json_array_append_new(array, entry) == 0;
 	}
-	return array;
+	return whole(array, ok);
 }
 
-/* Colours, kind and brightness of the picture as a whole; left out by backends that do not measure them. */
-static void
-add_looks(const struct scry_result *result, json_t *document)
+static json_t *
+colors_json(const struct scry_result *result)
 {
-	json_t *colors = json_array(), *picture = json_object();
-	for (size_t i = 0; i < result->item_count; i++) {
+	json_t *array = json_array();
+	bool ok = array != NULL;
+	for (size_t i = 0; ok && i < result->item_count; i++) {
 		const struct proto_item *item = &result->items[i];
-		if (item->kind == PROTO_ITEM_COLOR) {
-			json_array_append_new(colors,
-			                      json_pack("{s:s, s:o}", "name", item->text, "share", rounded(item->score, 1e3)));
-		} else if (item->kind == PROTO_ITEM_PICTURE) {
-			json_object_set_new(picture, "kind", json_string(item->text));
-			json_object_set_new(picture, "p", rounded(item->score, 1e3));
-		} else if (item->kind == PROTO_ITEM_BRIGHTNESS) {
-			json_object_set_new(picture, "brightness", rounded(item->score, 1e3));
-		}
+		if (item->kind == PROTO_ITEM_COLOR)
+			ok = json_array_append_new(
+					 array, json_pack("{s:s, s:o}", "name", item->text, "share", rounded(item->score, 1e3))) == 0;
 	}
-	if (json_object_size(picture) > 0)
-		json_object_set(document, "picture", picture);
-	if (json_array_size(colors) > 0)
-		json_object_set(document, "colors", colors);
-	json_decref(colors);
-	json_decref(picture);
+	return whole(array, ok);
+}
+
+/* Kind and brightness of the picture as a whole. */
+static json_t *
+picture_json(const struct scry_result *result)
+{
+	json_t *object = json_object();
+	bool ok = object != NULL;
+	for (size_t i = 0; ok && i < result->item_count; i++) {
+		const struct proto_item *item = &result->items[i];
+		if (item->kind == PROTO_ITEM_PICTURE)
+			ok = json_object_set_new(object, "kind", json_string(item->text)) == 0 &&
+				json_object_set_new(object, "p", rounded(item->score, 1e3)) == 0;
+		else if (item->kind == PROTO_ITEM_BRIGHTNESS)
+			ok = json_object_set_new(object, "brightness", rounded(item->score, 1e3)) == 0;
+	}
+	return whole(object, ok);
+}
+
+/* What not every backend measures is left out when there is none of it. False without memory. */
+static bool
+add_unless_empty(json_t *document, const char *key, json_t *value)
+{
+	if (value != NULL && json_array_size(value) == 0 && json_object_size(value) == 0) {
+		json_decref(value);
+		return true;
+	}
+	return json_object_set_new(document, key, value) == 0;
 }
 
 struct json_t *
@@ -190,23 +214,25 @@ result_sandbox_json(uint32_t sandbox)
 	             {PROTO_SANDBOX_NETWORK, "network"},
 	             {PROTO_SANDBOX_SYSCALLS, "syscalls"}};
 	json_t *array = json_array();
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	bool ok = array != NULL;
+	for (size_t i = 0; ok && i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if ((sandbox & parts[i].bit) != 0)
-			json_array_append_new(array, json_string(parts[i].name));
+			ok = json_array_append_new(array, json_string(parts[i].name)) == 0;
 	}
-	return array;
+	return whole(array, ok);
 }
 
 static json_t *
 workers_json(const struct scry_result *result)
 {
 	json_t *object = json_object();
-	for (unsigned i = 0; i < result->worker_count; i++) {
+	bool ok = object != NULL;
+	for (unsigned i = 0; ok && i < result->worker_count; i++) {
 		const struct result_worker *worker = &result->workers[i];
-		json_object_set_new(object, worker->program,
-		                    json_pack("{s:o}", "sandbox", result_sandbox_json(worker->sandbox)));
+		ok = json_object_set_new(object, worker->program,
+		                         json_pack("{s:o}", "sandbox", result_sandbox_json(worker->sandbox))) == 0;
 	}
-	return object;
+	return whole(object, ok);
 }
 
 static json_t *
@@ -243,12 +269,10 @@ result_json(struct scry_result *result)
 	              "timings_ms", timings_json(&result->us), "workers", workers_json(result));
 	if (document == NULL)
 		return NULL;
-	json_t *words = words_json(result);
-	if (json_array_size(words) > 0)
-		json_object_set(document, "words", words);
-	json_decref(words);
-	add_looks(result, document);
-	result->json = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	if (add_unless_empty(document, "words", words_json(result)) &&
+	    add_unless_empty(document, "picture", picture_json(result)) &&
+	    add_unless_empty(document, "colors", colors_json(result)))
+		result->json = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(document);
 	return result->json;
 }

@@ -131,8 +131,10 @@ entry_json(const struct entry *entry, bool probe)
 	                           worker_state_name(info.state), "pid", info.pid, "starts", (int)info.starts, "deaths",
 	                           (int)info.deaths, "model", info.model, "sandbox", result_sandbox_json(info.sandbox),
 	                           "landlock", (int)info.landlock, "last_words", info.last_words);
-	if (object != NULL && probe)
-		json_object_set_new(object, "probe", probe_json(entry));
+	if (probe && json_object_set_new(object, "probe", probe_json(entry)) < 0) {
+		json_decref(object);
+		return NULL;
+	}
 	return object;
 }
 
@@ -152,12 +154,19 @@ status_json(struct scry *scry, int probe, char **json, struct why *why)
 {
 	struct listing list = {.count = 0};
 	json_t *workers = json_array();
+	struct why folder; /* as text: JSON takes no path that is not UTF-8 */
+	bool ok = true;
+	why_set(&folder, 0, "%s", scry->launch.folder);
 	collect(scry, probe != 0, &list);
 	if (probe)
 		probe_all(scry, &list);
 	for (unsigned i = 0; i < list.count; i++)
-		json_array_append_new(workers, entry_json(&list.entries[i], probe != 0));
-	return dump(json_pack("{s:s, s:s, s:i, s:i, s:o}", "version", SCRY_VERSION, "workers_folder", scry->launch.folder,
+		ok = json_array_append_new(workers, entry_json(&list.entries[i], probe != 0)) == 0 && ok;
+	if (!ok) { /* a worker that is missing from the list would pass for one that is not there */
+		json_decref(workers);
+		workers = NULL;
+	}
+	return dump(json_pack("{s:s, s:s, s:i, s:i, s:o}", "version", SCRY_VERSION, "workers_folder", folder.text,
 	                      "cpus", (int)scry->host.cpus, "ram_mb", (int)scry->host.ram_mb, "workers", workers),
 	            json, why);
 }
@@ -168,15 +177,17 @@ status_explain(struct scry *scry, const char *wanted, char **json, struct why *w
 	struct backend_facts facts;
 	struct backend_choice choice;
 	json_t *steps = json_array();
+	bool ok = true;
 	context_facts(scry, &facts);
 	int error = backend_select(wanted != NULL ? wanted : scry->backend, &facts, &choice, why);
 	for (unsigned i = 0; i < choice.step_count; i++)
-		json_array_append_new(steps,
-		                      json_pack("{s:s, s:b, s:s}", "rule", choice.steps[i].rule, "chosen",
-		                                (int)choice.steps[i].chosen, "reason", choice.steps[i].reason));
-	if (error < 0) {
+		ok = json_array_append_new(steps,
+		                           json_pack("{s:s, s:b, s:s}", "rule", choice.steps[i].rule, "chosen",
+		                                     (int)choice.steps[i].chosen, "reason", choice.steps[i].reason)) == 0 &&
+			ok;
+	if (error < 0 || !ok) {
 		json_decref(steps);
-		return error;
+		return error < 0 ? error : why_set(why, SCRY_E_MEMORY, "out of memory");
 	}
 	return dump(json_pack("{s:s, s:o}", "backend", backend_get(choice.id)->name, "steps", steps), json, why);
 }

@@ -9,6 +9,13 @@
 #include "core/result.h"
 #include "core/status.h"
 
+/* Calls that a programmer got wrong; the sentence is for the log that is read next. */
+static int
+wrong(struct scry *scry, const char *sentence)
+{
+	return scry == NULL ? SCRY_E_ARGUMENT : why_set(&scry->why, SCRY_E_ARGUMENT, "%s", sentence);
+}
+
 const char *
 scry_error_name(int error)
 {
@@ -47,7 +54,7 @@ scry_backends(struct scry *scry, struct scry_backend *rows, size_t count)
 {
 	struct backend_facts facts;
 	if (scry == NULL || (rows == NULL && count > 0))
-		return SCRY_E_ARGUMENT;
+		return wrong(scry, "scry_backends() needs room for its rows");
 	context_facts(scry, &facts);
 	for (size_t i = 0; i < BACKEND_ROWS && i < count; i++) {
 		const struct backend *backend = backend_get((enum backend_id)i);
@@ -68,7 +75,7 @@ scry_select(struct scry *scry, const char *wanted, const char **name)
 	struct backend_facts facts;
 	struct backend_choice choice;
 	if (scry == NULL || name == NULL)
-		return SCRY_E_ARGUMENT;
+		return wrong(scry, "scry_select() needs a place for the name");
 	context_facts(scry, &facts);
 	int error = backend_select(wanted != NULL ? wanted : scry->backend, &facts, &choice, &scry->why);
 	if (error == 0)
@@ -79,13 +86,19 @@ scry_select(struct scry *scry, const char *wanted, const char **name)
 int
 scry_status(struct scry *scry, int probe, char **json)
 {
-	return scry == NULL || json == NULL ? SCRY_E_ARGUMENT : status_json(scry, probe, json, &scry->why);
+	if (scry == NULL || json == NULL)
+		return wrong(scry, "scry_status() needs a place for the document");
+	if (probe && scry->turning)
+		return wrong(scry, "scry_status() with a probe waits, and cannot be called from a callback");
+	return status_json(scry, probe, json, &scry->why);
 }
 
 int
 scry_explain(struct scry *scry, const char *wanted, char **json)
 {
-	return scry == NULL || json == NULL ? SCRY_E_ARGUMENT : status_explain(scry, wanted, json, &scry->why);
+	if (scry == NULL || json == NULL)
+		return wrong(scry, "scry_explain() needs a place for the document");
+	return status_explain(scry, wanted, json, &scry->why);
 }
 
 struct scry_image
@@ -112,7 +125,7 @@ scry_submit(struct scry *scry, struct scry_image image, const struct scry_query 
 {
 	struct request *request;
 	if (scry == NULL || done == NULL)
-		return SCRY_E_ARGUMENT;
+		return wrong(scry, "scry_submit() needs a function to call at the end");
 	int error = pipeline_submit(scry, &image, query, piece, done, user, &request, &scry->why);
 	if (error < 0)
 		return error;
@@ -138,8 +151,8 @@ scry_fd(const struct scry *scry)
 int
 scry_dispatch(struct scry *scry, int timeout_ms)
 {
-	if (scry == NULL)
-		return SCRY_E_ARGUMENT;
+	if (scry == NULL || scry->turning)
+		return wrong(scry, "scry_dispatch() cannot be called from a callback");
 	context_run(scry, timeout_ms);
 	return (int)scry->request_count;
 }
@@ -166,8 +179,10 @@ int
 scry_describe(struct scry *scry, struct scry_image image, const struct scry_query *query, struct scry_result **out)
 {
 	struct waited waited = {.scry = scry};
-	if (out == NULL)
-		return SCRY_E_ARGUMENT;
+	if (scry == NULL || out == NULL)
+		return wrong(scry, "scry_describe() needs a place for the result");
+	if (scry->turning)
+		return wrong(scry, "scry_describe() waits, and cannot be called from a callback; scry_submit() can");
 	int error = scry_submit(scry, image, query, NULL, on_waited, &waited, NULL);
 	if (error < 0)
 		return error;
