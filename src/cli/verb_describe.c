@@ -66,7 +66,7 @@ read_stdin(int *fd)
 		return SCRY_E_LIMIT;
 	}
 	if (error < 0) {
-		fprintf(stderr, "scry: standard input: %s\n", strerror(-error));
+		fprintf(stderr, "scry: standard input: %s\n", error == -EBADF ? "it is closed" : strerror(-error));
 		return SCRY_E_INPUT;
 	}
 	*fd = error;

@@ -2,7 +2,7 @@
  *
  * Runs in the worker, for tests only, and is not installed. Its answers are functions of the frame (size and hash), so a
  * test sees whether the right pixels arrived. The prompt is one command:
- *     say TEXT | sleep MS | crash | abort | exit | hang | fail | items N | lie KIND        (KINDs: see lies[])
+ *     say TEXT | sleep MS | drip MS (between words) | crash | abort | exit | hang | fail | items N | lie KIND (lies[])
  * SCRY_FAKE_START (crash, hang, exit, lie) does the same before READY.
  */
 #include <signal.h>
@@ -165,9 +165,9 @@ fake_load(const struct child_setup *setup, struct proto_ready *ready, char *sent
 	return 0;
 }
 
-/* A few words a piece, as a language model would bring them. */
-static void
-say(uint32_t request, const char *text)
+/* A word a piece, as a language model would bring them. */
+static int
+say(uint32_t request, const char *text, unsigned long pause_ms)
 {
 	char piece[64];
 	while (*text != '\0') {
@@ -178,7 +178,11 @@ say(uint32_t request, const char *text)
 		piece[n] = '\0';
 		child_piece(request, piece);
 		text += n;
+		int error = nap(pause_ms, request);
+		if (error < 0)
+			return error;
 	}
+	return 0;
 }
 
 static int
@@ -187,7 +191,7 @@ fake_describe(const struct child_frame *frame, const struct child_question *ques
 {
 	const char *command = question->prompt;
 	char text[128];
-	unsigned long number;
+	unsigned long number, pause_ms = 0;
 	fault(command, question->request);
 	if (strcmp(command, "fail") == 0) {
 		str_copy(sentence, PROTO_SENTENCE, "the fake engine was told to fail");
@@ -198,6 +202,8 @@ fake_describe(const struct child_frame *frame, const struct child_question *ques
 		if (error < 0)
 			return error;
 	}
+	if (strncmp(command, "drip ", 5) == 0 && str_number(command + 5, 0, 10000, &number))
+		pause_ms = number;
 	if (strncmp(command, "items ", 6) == 0 && str_number(command + 6, 0, 1000000, &number)) {
 		for (unsigned long i = 0; i < number; i++)
 			child_item(question->request, PROTO_ITEM_OBJECT, 0.5f, "Thing", (const float[4]){0.f, 0.f, .5f, .5f});
@@ -207,9 +213,8 @@ fake_describe(const struct child_frame *frame, const struct child_question *ques
 	else
 		snprintf(text, sizeof(text), "A frame of %u by %u pixels, hash %016llx.", frame->width, frame->height,
 		         (unsigned long long)frame->hash);
-	say(question->request, text);
 	done->tokens = (uint32_t)strlen(text) / 4;
-	return 0;
+	return say(question->request, text, pause_ms);
 }
 
 const struct child_engine child_engine = {.program = "scry-fake", .load = fake_load, .describe = fake_describe};
