@@ -99,6 +99,11 @@ spawn_worker(char *const argv[], const char *const env[], struct spawn_child *ou
 	peer->pidfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	peer->death = dup(peer->pidfd);
 	must(peer->pidfd >= 0 && peer->death >= 0);
+	/* The other's was closed by the core long ago, when this number is its old one. */
+	for (int i = 0; i < ROLES; i++) {
+		if (&peers[i] != peer && peers[i].pidfd == peer->pidfd)
+			peers[i].pidfd = -1;
+	}
 	peer->socket = pair[1];
 	peer->errors = pipes[1];
 	*out = (struct spawn_child){.pid = 1000, .pidfd = peer->pidfd, .socket = pair[0], .errors = pipes[0]};

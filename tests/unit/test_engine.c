@@ -360,7 +360,7 @@ test_hang(void **state)
 	assert_int_equal(offer(&stage, &next, "say next", UNIT_PATIENCE_MS), 0);
 	WAIT_FOR(&stage, hung.ends == 1);
 	uint64_t late_ms = (clock_us() - begin) / 1000;
-	assert_in_range(late_ms, 299, 800);
+	assert_in_range(late_ms, 290, 1500);
 	assert_int_equal(hung.error, SCRY_E_TIMEOUT);
 	expect_in(hung.sentence, "the deadline passed while the worker was at it");
 	assert_int_equal(info_of(&stage).pid, pid); /* it has a moment to react */

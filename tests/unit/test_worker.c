@@ -282,7 +282,7 @@ test_backoff(void **state)
 	expect_in(why.text, "ended with status 9");
 	while (worker_need(stage.worker, &why) < 0) /* WORKER_RETRY_MS, by the clock alone */
 		usleep(1000);
-	assert_in_range((clock_us() - gone_us) / 1000, WORKER_RETRY_MS - 1, WORKER_RETRY_MS + 1500);
+	assert_in_range((clock_us() - gone_us) / 1000, WORKER_RETRY_MS - 25, WORKER_RETRY_MS + 1500);
 	WAIT_FOR(&stage, stage.gones == WORKER_FAILURES + 1);
 	assert_int_equal(worker_state(stage.worker), WORKER_FAILED); /* one failure more, and not six */
 	close_stage(&stage);

@@ -96,3 +96,17 @@ unit_remove(const char *folder)
 {
 	assert_int_equal(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
+
+unsigned char *
+unit_picture(unsigned width, unsigned height, size_t *size)
+{
+	size_t row = ((size_t)width * 3 + 3) / 4 * 4, bytes = 54 + row * height;
+	unsigned char *picture = calloc(1, bytes);
+	uint32_t fields[13] = {(uint32_t)bytes, 0, 54, 40, width, height, 1 | 24 << 16, 0, (uint32_t)(row * height)};
+	assert_non_null(picture);
+	memcpy(picture, "BM", 2);
+	memcpy(picture + 2, fields, sizeof(fields));
+	memset(picture + 54, 0x7f, row * height);
+	*size = bytes;
+	return picture;
+}

@@ -26,4 +26,7 @@ void unit_write(const char *folder, const char *path, const char *text);
 char *unit_folder(void);
 void unit_remove(const char *folder);
 
+/* A picture file in memory (BMP): `width` by `height` pixels of one colour. *size gets its bytes; free it. */
+unsigned char *unit_picture(unsigned width, unsigned height, size_t *size);
+
 #endif
