@@ -13,6 +13,7 @@
 #include "engine/child_lite_eyes.h"
 #include "engine/child_tesseract.h"
 #include "engine/lite_say.h"
+#include "engine/lite_text.h"
 #include "scry.h"
 #include "wire/child.h"
 
@@ -185,13 +186,40 @@ reader_of(const char *language, size_t size)
 	return NULL;
 }
 
+/* A photo is read where it looks like writing, region by region; anything else as a whole. */
+static int
+read_once(struct tesseract *reader, const struct lite_image *image, const struct child_question *question,
+          enum lite_kind kind, struct lite_words *out, struct why *why)
+{
+	uint32_t request = question->request;
+	struct lite_rect regions[LITE_REGIONS_MAX];
+	size_t count = 0;
+	if (kind != LITE_PHOTO)
+		return tesseract_read(reader, image, kind != LITE_PAGE, is_cancelled, &request, out, why);
+	int error = lite_text_regions(image, regions, &count);
+	if (error < 0)
+		return why_set(why, error, "out of memory");
+	for (size_t i = 0; i < count && error == 0; i++) {
+		const struct lite_rect *at = &regions[i];
+		struct lite_image part = {.rgb = image->rgb + at->y * image->stride + 3 * (size_t)at->x,
+		                          .width = at->width,
+		                          .height = at->height,
+		                          .stride = image->stride};
+		struct lite_words words = {0};
+		error = tesseract_read(reader, &part, true, is_cancelled, &request, &words, why);
+		if (error == 0 && lite_words_append(out, &words, at, image->width, image->height) < 0)
+			error = why_set(why, SCRY_E_MEMORY, "out of memory");
+		lite_words_clear(&words);
+	}
+	return error;
+}
+
 /* Reads with each of the languages ("eng+deu"); the reading with more confidence stays. */
 static int
 read_languages(const struct lite_image *image, const struct child_question *question, enum lite_kind kind,
                struct lite_words *out, struct why *why)
 {
 	const char *language = question->language;
-	uint32_t request = question->request;
 	while (*language != '\0') {
 		size_t size = strcspn(language, "+");
 		struct lite_words words = {0};
@@ -199,16 +227,16 @@ read_languages(const struct lite_image *image, const struct child_question *ques
 		if (reader == NULL)
 			return why_set(why, SCRY_E_UNAVAILABLE, "no data to read '%.*s' with; install it: apt install "
 			               "tesseract-ocr-%.*s", (int)size, language, (int)size, language);
-		int error = tesseract_read(reader, image, kind != LITE_PAGE, is_cancelled, &request, &words, why);
-		if (error < 0)
-			return error;
+		int error = read_once(reader, image, question, kind, &words, why);
 		lite_words_filter(&words, kind);
-		if (lite_words_weight(&words) > lite_words_weight(out)) {
+		if (error == 0 && lite_words_weight(&words) > lite_words_weight(out)) {
 			lite_words_clear(out);
 			*out = words;
-		} else {
-			lite_words_clear(&words);
+			words.word = NULL;
 		}
+		lite_words_clear(&words);
+		if (error < 0)
+			return error;
 		language += size + (language[size] == '+');
 	}
 	if (kind != LITE_PAGE)

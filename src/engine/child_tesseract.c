@@ -25,6 +25,7 @@ extern void omp_set_max_active_levels(int levels);
 #define LETTER_WANTED 20.f  /* pixels of a small letter that the LSTM network reads best; it scales lines to 36 */
 #define SCALE_MAX 3.f
 #define PIXELS_MAX 16000000u /* of the enlarged picture */
+#define READING_MS_MAX 20000
 #define CONFIDENCE_LEAST 30.f
 
 struct tesseract {
@@ -104,7 +105,7 @@ letter_height(struct Pix *binary, int *count)
 	return median;
 }
 
-/* How much to enlarge. Dark and light themes: both the ink and what is around it are tried, letters are where there are more
+/* How much to enlarge. Dark and light themes: the ink and what is around it are both tried, letters are where there are more
  * parts like letters. */
 static float
 choose_scale(struct Pix *grey)
@@ -194,6 +195,7 @@ recognise(struct tesseract *reader, struct Pix *picture, bool sparse, struct ask
 	int error = 0;
 	TessMonitorSetCancelFunc(monitor, on_word);
 	TessMonitorSetCancelThis(monitor, asking);
+	TessMonitorSetDeadlineMSecs(monitor, READING_MS_MAX); /* what was read until then stands */
 	TessBaseAPISetPageSegMode(reader->api, sparse ? PSM_SPARSE_TEXT : PSM_AUTO);
 	TessBaseAPISetImage2(reader->api, picture);
 	TessBaseAPISetSourceResolution(reader->api, 150); /* spares a guess and a line in the log */

@@ -1,6 +1,6 @@
 /* lite_look.c - measuring a picture. In the worker scry-lite and in unit tests.
  *
- * One pass over rows (not all of a large picture) fills sums and a histogram of 32,768 colours; a second one over tiles
+ * One pass over rows (not all of a large picture) fills sums and a histogram of 32,768 colours; lite_text.c
  * looks for writing. What they say is judged in lite_look_kind().
  */
 #include "engine/lite_look.h"
@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/lite_text.h"
 #include "scry.h"
 
 #define BINS (1u << 15)
-#define TILE 16
 #define TALLY_PIXELS 250000u /* rows are left out so that some so many are counted */
 #define TEXT_LEAST .004f     /* share of tiles from which reading is tried: half a line in a full-screen picture */
 
@@ -21,12 +21,6 @@ struct tally {
 	uint32_t lumas[256];
 	uint32_t *bins; /* BINS */
 };
-
-static unsigned
-luma_of(const uint8_t *p)
-{
-	return (77u * p[0] + 150u * p[1] + 29u * p[2]) >> 8; /* ITU-R BT.601 */
-}
 
 static unsigned
 difference(const uint8_t *a, const uint8_t *b)
@@ -44,7 +38,7 @@ tally_row(struct tally *tally, const uint8_t *row, unsigned width)
 {
 	for (unsigned x = 0; x < width; x++) {
 		const uint8_t *p = row + 3 * (size_t)x;
-		unsigned luma = luma_of(p);
+		unsigned luma = lite_luma(p);
 		int rg = p[0] - p[1], gb = p[1] - p[2], br = p[2] - p[0];
 		tally->luma += luma;
 		tally->lumas[luma]++;
@@ -116,99 +110,6 @@ name_colors(const struct tally *tally, struct lite_color colors[LITE_COLORS])
 	}
 }
 
-/* The part of a tile's pixels in the two lowest, or the two highest, of eight levels between its extremes: the larger one. In
- * writing that is the ground; grass and gravel have most of theirs in between. */
-static unsigned
-tile_ground(const uint8_t *luma, size_t stride, unsigned low, unsigned high)
-{
-	unsigned dark = 0, light = 0, quarter = (high - low) / 4;
-	for (unsigned i = 0; i < TILE * TILE; i++) {
-		unsigned value = luma[i / TILE * stride + i % TILE];
-		dark += value <= low + quarter;
-		light += value + quarter >= high;
-	}
-	return dark > light ? dark : light;
-}
-
-/* One tile of writing has a plain ground that takes much of it, ink clearly apart from the ground, and crosses from one
- * to the other many times in its rows. */
-static bool
-tile_has_text(const uint8_t *luma, size_t stride)
-{
-	unsigned low = 255, high = 0, crossings = 0, rows = 0;
-	for (unsigned i = 0; i < TILE * TILE; i++) {
-		unsigned value = luma[i / TILE * stride + i % TILE];
-		low = value < low ? value : low;
-		high = value > high ? value : high;
-	}
-	if (high - low < 40)
-		return false;
-	unsigned ground = tile_ground(luma, stride, low, high);
-	if (ground < TILE * TILE * 45 / 100 || ground > TILE * TILE * 94 / 100)
-		return false;
-	unsigned middle = (low + high) / 2;
-	for (unsigned y = 0; y < TILE; y++) {
-		unsigned in_row = 0;
-		for (unsigned x = 1; x < TILE; x++)
-			in_row += (luma[y * stride + x] > middle) != (luma[y * stride + x - 1] > middle);
-		crossings += in_row;
-		rows += in_row > 0;
-	}
-	return rows >= 4 && crossings >= 14 && crossings * 10 >= rows * 22;
-}
-
-/* The share of tiles with writing; a tile counts when the one on its left or right has some too. */
-static int
-tiles_with_text(const struct lite_image *image, float *out)
-{
-	unsigned columns = image->width / TILE, lines = image->height / TILE, count = 0;
-	if (columns < 2 || lines < 1) {
-		*out = 0.f;
-		return 0;
-	}
-	size_t stride = (size_t)columns * TILE;
-	uint8_t *luma = malloc(stride * TILE);
-	if (luma == NULL)
-		return SCRY_E_MEMORY;
-	for (unsigned line = 0; line < lines; line++) {
-		bool before = false, counted = false;
-		for (unsigned y = 0; y < TILE; y++) {
-			const uint8_t *row = image->rgb + ((size_t)line * TILE + y) * image->stride;
-			for (size_t x = 0; x < stride; x++)
-				luma[y * stride + x] = (uint8_t)luma_of(row + 3 * x);
-		}
-		for (unsigned column = 0; column < columns; column++) {
-			bool has = tile_has_text(luma + (size_t)column * TILE, stride);
-			count += has && before ? 1u + !counted : 0u;
-			counted = has && before;
-			before = has;
-		}
-	}
-	free(luma);
-	*out = (float)count / ((float)columns * (float)lines);
-	return 0;
-}
-
-/* Letters larger than a tile are seen in a copy a quarter as large. */
-static int
-measure_text(const struct lite_image *image, float *out)
-{
-	float fine, coarse = 0.f;
-	unsigned width = image->width / 4, height = image->height / 4;
-	int error = tiles_with_text(image, &fine);
-	if (error == 0 && width >= 2 * TILE && height >= TILE) {
-		uint8_t *small = malloc((size_t)width * height * 3);
-		struct lite_image copy = {.rgb = small, .width = width, .height = height, .stride = (size_t)width * 3};
-		error = small != NULL ? lite_resize(image, small, width, height) : SCRY_E_MEMORY;
-		if (error == 0)
-			error = tiles_with_text(&copy, &coarse);
-		free(small);
-	}
-	if (error == 0)
-		*out = fmaxf(fine, coarse);
-	return error;
-}
-
 static void
 measure(struct tally *tally, struct lite_look *out)
 {
@@ -225,7 +126,7 @@ measure(struct tally *tally, struct lite_look *out)
 	unsigned top = top_bin(tally->bins);
 	uint8_t ground[3] = {(uint8_t)((top >> 10) * 255 / 31), (uint8_t)((top >> 5 & 31) * 255 / 31),
 	                     (uint8_t)((top & 31) * 255 / 31)};
-	m->ground = (float)luma_of(ground) / 255.f;
+	m->ground = (float)lite_luma(ground) / 255.f;
 	m->top = m->top4 = (float)take_bin(tally->bins, top) / pixels;
 	for (int i = 0; i < 3; i++)
 		m->top4 += (float)take_bin(tally->bins, top_bin(tally->bins)) / pixels;
@@ -250,7 +151,7 @@ lite_look(const struct lite_image *image, struct lite_look *out)
 		tally_row(&tally, image->rgb + y * image->stride, image->width);
 	measure(&tally, &look);
 	free(tally.bins);
-	int error = measure_text(image, &look.measure.text);
+	int error = lite_text_share(image, &look.measure.text);
 	if (error < 0)
 		return error;
 	look.kind = lite_look_kind(&look.measure, &look.kind_p);

@@ -179,8 +179,9 @@ say_group(struct said *said, const struct lite_scene *scene, const struct group 
 		say(said, "%s, close up", what);
 	else if (group->place != NULL)
 		say(said, "%s %s", what, group->place);
-	else if (group->count == 2)
-		say(said, "%s %s and %s", what, lite_say_place(group->box[0]), lite_say_place(group->box[1]));
+	else if (group->count == 2) /* from left to right */
+		say(said, "%s %s and %s", what, lite_say_place(group->box[group->box[0][0] > group->box[1][0]]),
+		    lite_say_place(group->box[group->box[0][0] <= group->box[1][0]]));
 	else
 		say(said, "%s", what);
 }
@@ -277,6 +278,9 @@ lite_say_read(const struct lite_scene *scene, char *to)
 		say(&said, "; no text that can be read");
 	if (scene->reading == LITE_READ && scene->words->count > 0) {
 		lite_words_text(scene->words, false, photo ? TEXT_SAID_PHOTO : TEXT_SAID, text, sizeof(text));
+		size_t end = strlen(text); /* a comma before our full stop helps nobody */
+		while (end > 0 && strchr(",;:-", text[end - 1]) != NULL)
+			text[--end] = '\0';
 		say(&said, "; text: %s", text);
 	}
 	if (text[0] == '\0' || strchr(".!?", text[strlen(text) - 1]) == NULL)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "scry.h"
 
 void
 lite_words_clear(struct lite_words *words)
@@ -13,6 +14,29 @@ lite_words_clear(struct lite_words *words)
 	free(words->word);
 	words->word = NULL;
 	words->count = 0;
+}
+
+int
+lite_words_append(struct lite_words *to, struct lite_words *from, const struct lite_rect *part, unsigned width,
+                  unsigned height)
+{
+	size_t room = LITE_WORDS_MAX - to->count, count = from->count < room ? from->count : room;
+	struct lite_word *all = realloc(to->word, (to->count + count + 1) * sizeof(*all));
+	unsigned line = to->count > 0 ? to->word[to->count - 1].line + 1 : 0;
+	if (all == NULL)
+		return SCRY_E_MEMORY;
+	to->word = all;
+	for (size_t i = 0; i < count; i++) {
+		struct lite_word *word = &all[to->count++];
+		*word = from->word[i];
+		word->line += line;
+		word->box[0] = ((float)part->x + word->box[0] * (float)part->width) / (float)width;
+		word->box[1] = ((float)part->y + word->box[1] * (float)part->height) / (float)height;
+		word->box[2] *= (float)part->width / (float)width;
+		word->box[3] *= (float)part->height / (float)height;
+	}
+	lite_words_clear(from);
+	return 0;
 }
 
 /* Letters and digits in a word; a byte sequence beyond ASCII counts as a letter once. */
@@ -36,15 +60,15 @@ characters(const char *text)
 	return count;
 }
 
-/* Whether a word is one, by itself. In a photo a word needs three letters and certainty: leaves and bricks are read as short
- * words with confidences up to 0.7. */
+/* Whether a word is one, by itself. In a photo a word needs letters and certainty: leaves and stained tissue are read as words
+ * of three letters ("tag") with confidences up to 0.9. */
 static bool
 is_word(const struct lite_word *word, enum lite_kind kind)
 {
 	size_t inside = letters(word->text), all = characters(word->text);
 	if (kind != LITE_PHOTO)
 		return word->score >= .3f && all > 0;
-	return word->score >= .8f && inside >= 3 && inside * 10 >= all * 7;
+	return word->score >= (inside > 3 ? .8f : .92f) && inside >= 3 && inside * 10 >= all * 7;
 }
 
 /* In a photo, a short word beside a certain one on the same line is one as well: "Exit to A4". */
