@@ -2,6 +2,7 @@
 #include "run/launch.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,9 +37,10 @@ static bool
 own_folder(char *out, size_t size)
 {
 	Dl_info info;
-	if (dladdr((void *)launch_find, &info) == 0 || info.dli_fname == NULL)
+	char path[PATH_MAX];
+	if (dladdr((void *)launch_find, &info) == 0 || info.dli_fname == NULL || realpath(info.dli_fname, path) == NULL)
 		return false;
-	_Bool fits = str_copy(out, size, info.dli_fname);
+	bool fits = str_copy(out, size, path);
 	char *slash = strrchr(out, '/');
 	if (!fits || slash == NULL)
 		return false;
