@@ -161,7 +161,8 @@ static void
 describe_all(struct describing *all)
 {
 	int count = all->args->name_count, window = all->args->stream ? 1 : WINDOW;
-	while (all->printed < count) {
+	/* Nobody reads any more: `| head -1` of a thousand pictures ends with the first. */
+	while (all->printed < count && !ferror(stdout)) {
 		while (all->submitted < count && all->submitted - all->printed < window)
 			submit_next(all);
 		if (!all->pictures[all->printed].over)
@@ -188,6 +189,8 @@ cli_describe(const struct cli_args *args)
 		all.pictures[i] = (struct picture){.all = &all, .name = args->names[i]};
 	describe_all(&all);
 	scry_close(all.scry);
+	for (int i = all.printed; i < args->name_count; i++) /* seen, and not printed */
+		scry_result_free(all.pictures[i].result);
 	free(all.pictures);
 	return all.code;
 }
