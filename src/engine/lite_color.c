@@ -55,7 +55,7 @@ lite_color_name(unsigned r, unsigned g, unsigned b)
 	unsigned high = largest(r, g, b), low = smallest(r, g, b), chroma = high - low;
 	unsigned luma = (299 * r + 587 * g + 114 * b) / 1000;
 	/* A dark colour needs less chroma to be seen as one than a light one. */
-	if (high < 40 || chroma * 100 < (high < 128 ? 26u : 14u) * high)
+	if (high < 40 || chroma * 100 < (high < 180 ? 24u : 14u) * high)
 		return high < 40 ? "black" : grey_name(luma);
 	int hue = hue_of((int)r, (int)g, (int)b, (int)high, (int)chroma);
 	const struct hue *at = hues;

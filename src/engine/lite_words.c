@@ -21,8 +21,8 @@ lite_words_append(struct lite_words *to, struct lite_words *from, const struct l
                   unsigned height)
 {
 	size_t room = LITE_WORDS_MAX - to->count, count = from->count < room ? from->count : room;
-	struct lite_word *all = realloc(to->word, (to->count + count + 1) * sizeof(*all));
 	unsigned line = to->count > 0 ? to->word[to->count - 1].line + 1 : 0;
+	struct lite_word *all = realloc(to->word, (to->count + count + 1) * sizeof(*all));
 	if (all == NULL)
 		return SCRY_E_MEMORY;
 	to->word = all;
