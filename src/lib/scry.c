@@ -21,7 +21,7 @@ scry_error_name(int error)
 {
 	static const char *const names[] = {"ok",     "argument",    "memory",    "input", "limit", "timeout",
 	                                    "worker", "unavailable", "cancelled", "busy",  "model", "system"};
-	size_t index = error <= 0 ? (size_t)-error : SIZE_MAX;
+	size_t index = error <= 0 && error >= SCRY_E_SYSTEM ? (size_t)-error : SIZE_MAX;
 	return index < sizeof(names) / sizeof(names[0]) ? names[index] : "unknown";
 }
 
