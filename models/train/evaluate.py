@@ -29,10 +29,10 @@ def held_out(size, count):
 
 
 @torch.no_grad()
-def share_right(model, scenes, turn, change=None, towers_patches=None, shift=None):
-    """Share of scenes answered exactly. turn(scene) -> (prompt, answer); change(pixels) -> pixels; towers_patches and
-    shift replace what the tower gets, for broken pipelines."""
-    right = 0
+def shares_right(model, scenes, turns, change=None, towers_patches=None, shift=None):
+    """For each of `turns` the share of scenes answered exactly. A turn makes (prompt, answer) of a scene. change(pixels)
+    gives pixels; towers_patches and shift replace what the tower gets, for broken pipelines."""
+    right = np.zeros(len(turns), int)
     for first in range(0, len(scenes), BATCH):
         part = scenes[first:first + BATCH]
         pictures = [draw.render(s).pixels for s in part]
@@ -46,11 +46,18 @@ def share_right(model, scenes, turn, change=None, towers_patches=None, shift=Non
             vectors = shift(vectors)
         grid = padded[1] // 32, padded[0] // 32
         merged = model.vision.merge(model.vision.encode(vectors, grid[0] * 2, grid[1] * 2))
-        turns = vlm.pack([[[turn(s)] for s in part]])
-        hidden = model.run(merged, grid, turns.ids, turns.branches)
-        good = (model.text.logits(hidden).argmax(-1) == turns.targets) | (turns.targets == vlm.IGNORED)
-        right += int(good.all(1).sum())
+        packed = vlm.pack([[[turn(s)] for s in part] for turn in turns])
+        hidden = model.run(merged, grid, packed.ids, packed.branches)
+        good = (model.text.logits(hidden).argmax(-1) == packed.targets) | (packed.targets == vlm.IGNORED)
+        at = 0
+        for number, (_, length) in enumerate(packed.branches):
+            right[number] += int(good[:, at:at + length].all(1).sum())
+            at += length
     return right / len(scenes)
+
+
+def share_right(model, scenes, turn, **how):
+    return shares_right(model, scenes, [turn], **how)[0]
 
 
 def caption_turn(scene):
@@ -71,19 +78,25 @@ def jpeg40(pixels):
     return draw.as_jpeg(pixels, 40)
 
 
-def accuracy(model, count):
-    print("| 1,000 held-out scenes each |".replace("1,000", f"{count:,}"), " | ".join(SIZES), "|")
-    print("|---|" + "---|" * len(SIZES))
-    rows = (("exact caption", caption_turn, None), ("exact caption after JPEG quality 40", caption_turn, jpeg40),
-            ("exact caption, scaled to 512x288 and back", caption_turn, through_512),
-            ("yes/no", question_turn(grammar.yes_no_question), None),
-            ("colour", question_turn(grammar.color_question), None),
-            ("count, text, what is where", question_turn(grammar.other_question), None),
-            ("yes/no after JPEG quality 40", question_turn(grammar.yes_no_question), jpeg40),
-            ("colour after JPEG quality 40", question_turn(grammar.color_question), jpeg40))
-    for name, turn, change in rows:
-        shares = [share_right(model, held_out(size, count), turn, change) for size in SIZES]
-        print(f"| {name} | " + " | ".join(f"{100 * s:.1f}" for s in shares) + " |", flush=True)
+TURNS = {"exact caption": caption_turn, "yes/no": question_turn(grammar.yes_no_question),
+         "colour": question_turn(grammar.color_question),
+         "count, printed text, what is where": question_turn(grammar.other_question)}
+JPEG_TURNS = {name: TURNS[name] for name in ("exact caption", "yes/no", "colour")}
+
+
+def accuracy(model, count, sizes):
+    columns = []
+    for size in sizes:
+        scenes = held_out(size, count)
+        column = dict(zip(TURNS, shares_right(model, scenes, list(TURNS.values()))))
+        after_jpeg = shares_right(model, scenes, list(JPEG_TURNS.values()), change=jpeg40)
+        column |= {f"{name} after JPEG quality 40": share for name, share in zip(JPEG_TURNS, after_jpeg)}
+        name = "exact caption, scaled to 512x288 and back"
+        column[name] = column["exact caption"] if size == "512x288" else share_right(model, scenes, caption_turn, change=through_512)
+        columns.append(column)
+    print(f"| {count:,} scenes each | " + " | ".join(sizes) + " |\n|---|" + "---|" * len(sizes))
+    for name in columns[0]:
+        print(f"| {name} | " + " | ".join(f"{100 * column[name]:.1f}" for column in columns) + " |", flush=True)
 
 
 # --- broken pipelines ------------------------------------------------------------------------------------------
@@ -170,12 +183,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="of the GGUF pair")
     parser.add_argument("--scenes", type=int, default=1000)
+    parser.add_argument("--sizes", default=",".join(SIZES))
+    parser.add_argument("--only", choices=("accuracy", "sensitivity"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = import_gguf.load(options.folder)
-    accuracy(model, options.scenes)
-    print()
-    sensitivity(model, options.scenes)
+    if options.only != "sensitivity":
+        accuracy(model, options.scenes, options.sizes.split(","))
+        print()
+    if options.only != "accuracy":
+        sensitivity(model, options.scenes)
 
 
 if __name__ == "__main__":

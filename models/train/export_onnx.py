@@ -19,13 +19,14 @@ from torch import nn
 
 from . import clip, vlm
 from .tokens import CONTROL
-from .vision import PATCH
+from .vision import MERGE, PATCH
 
 OPSET = 14
 BIG = 512                       # weights with more values than this become float16
 QWEN2_PATTERN = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
                  r"|\s*[\r\n]+|\s+(?!\S)|\s+")
 SIDE = clip.IMAGE
+POSITIONS = 512                 # longest sequence of demo-onnx-vlm
 
 
 def patch_vectors(pixel_values):
@@ -63,15 +64,24 @@ class TextTowerWithScale(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One step of the text model with its key-value cache passed in and out."""
+    """One step of the text model with its key-value cache passed in and out.
+
+    The model counts as Qwen-VL does (time, row, column), the three-file layout counts 0, 1, 2, ...; as every prompt has its
+    picture in the same place, a table of the rotations by plain position is exact.
+    """
 
     def __init__(self, model):
         super().__init__()
         self.text = model.text
+        grid = SIDE // (PATCH * MERGE)
+        positions, after = model.prefix_positions(grid, grid)
+        positions = positions + [(after + i,) * 4 for i in range(POSITIONS - len(positions))]
+        cos, sin = self.text.rope(torch.tensor(positions))
+        self.register_buffer("cos", cos)
+        self.register_buffer("sin", sin)
 
     def forward(self, inputs_embeds, attention_mask, position_ids, *past):
-        angle = position_ids[:, :, None, None].float() * self.text.frequency
-        rope = angle.cos(), angle.sin()
+        rope = self.cos[position_ids], self.sin[position_ids]
         seen = past[0].shape[2]
         length = inputs_embeds.shape[1]
         query = torch.arange(length)[:, None] + seen
@@ -206,7 +216,7 @@ def export_vlm(model, folder):
         "tokenizer.json": tokenizer_json(tokens),
         "tokenizer_config.json": {"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>",
                                   "pad_token": "<|endoftext|>", "bos_token": None, "add_prefix_space": False,
-                                  "model_max_length": 4096, "chat_template": CHAT_TEMPLATE},
+                                  "model_max_length": POSITIONS, "chat_template": CHAT_TEMPLATE},
         "special_tokens_map.json": {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
         "generation_config.json": {"eos_token_id": end, "pad_token_id": start, "do_sample": False, "max_new_tokens": 80},
         "config.json": {
@@ -218,7 +228,7 @@ def export_vlm(model, folder):
                             "num_hidden_layers": config.layers, "num_attention_heads": config.heads,
                             "num_key_value_heads": config.heads, "head_dim": config.head, "rms_norm_eps": config.eps,
                             "rope_theta": config.rope_base, "vocab_size": config.vocabulary, "hidden_act": "silu",
-                            "max_position_embeddings": 4096, "tie_word_embeddings": True, "use_cache": True,
+                            "max_position_embeddings": POSITIONS, "tie_word_embeddings": True, "use_cache": True,
                             "eos_token_id": end, "pad_token_id": start}}})
 
 

@@ -29,7 +29,6 @@ class TextConfig:
     rope_sections: tuple = (6, 5, 5, 0)
     full_every: int = 2             # qwen35: every so many layers one of full attention, the others delta nets
     conv: int = 4
-    rope_axes: int = 3              # 3: time, row, column as Qwen-VL; 1: the plain position of the three-file model
 
 
 @dataclass
@@ -183,8 +182,6 @@ class TextModel(nn.Module):
     def _axis(self, i):
         """Which of (time, row, column) turns pair i: interleaved within the sections, as ggml's interleaved M-RoPE."""
         sections = self.config.rope_sections
-        if self.config.rope_axes == 1:
-            return 0
         for axis in (1, 2, 0):
             if i % 3 == axis and i < 3 * sections[axis]:
                 return axis

@@ -6,7 +6,7 @@ in both, so they stay equal, and the result depends on the seed alone.
 
 Two kinds of steps. A vision step teaches only the tower, with a helper head that names colour, shape, size and word of
 every patch (dropped at export): it costs a third and is what small shapes need: they
-come late and suddenly. A joint step teaches everything with
+come late and suddenly, and no text can be right before. A joint step teaches everything with
 packed turns. The learning rate warms up, stays, and falls linearly to zero over the last `--decay` steps; a checkpoint
 holds all state, so a run may be stopped, resumed, and ended early by resuming with a smaller `--steps`.
 While a file named `pause` is in the run's parent folder, the run sleeps: for measurements of others on this machine.
@@ -131,10 +131,12 @@ def learning_rate(step, options):
 
 
 def vision_step(step, options):
-    """Text cannot be right before shapes are: at first only every eighth step is a joint one, then every second."""
-    if step < options.vision_until:
-        return step % 8 != 0
-    return step < options.mixed_until and step % 2 != 0
+    return step <= options.vision_until
+
+
+def tower_rests(step, options):
+    """Joint steps that teach the text only: when the tower is good, its backward pass is a quarter of a step's work."""
+    return options.freeze_tower or (not vision_step(step, options) and step % options.tower_every != 0)
 
 
 def optimizer_for(modules, rate):
@@ -153,13 +155,15 @@ class Exchange:
         self.barrier = multiprocessing.Barrier(WORKERS)
 
     def sum(self, step, rank, parameters):
-        place = self.places[step % 2]
-        at = 0
+        # Only what has a gradient: with zeros for the rest, Adam would take a parameter that learns in few steps for one
+        # with small gradients and move it several times too far.
+        parameters = [p for p in parameters if p.grad is not None]
+        place, at = self.places[step % 2], 0
         for p in parameters:
-            place[rank, at:at + p.numel()] = 0 if p.grad is None else p.grad.flatten()
+            place[rank, at:at + p.numel()] = p.grad.flatten()
             at += p.numel()
         self.barrier.wait()
-        total, at = place.sum(0).div_(WORKERS), 0
+        total, at = place[:, :at].sum(0).div_(WORKERS), 0
         for p in parameters:
             p.grad = total[at:at + p.numel()].view_as(p)
             at += p.numel()
@@ -170,16 +174,17 @@ def one_step(step, options, model, heads, feed, rank, exchange, optimizer):
     rng = np.random.default_rng([options.seed, step, 1 + rank])
     half = options.half_joint and not vision_step(step, options)
     pixels, labels, scenes = feed.next(np.random.default_rng([options.seed, step]), rng, half)
-    with torch.set_grad_enabled(not options.freeze_vision):
+    still = tower_rests(step, options)
+    with torch.set_grad_enabled(not still):
         features = model.vision.features(pixels)
     of_vision = torch.zeros(())
-    if not options.freeze_vision:
+    if not still:
         of_vision = heads.loss(features, labels, torch.from_numpy(data.ground_labels(scenes)))
     of_text = None
     loss = of_vision
     if not vision_step(step, options):
-        of_text, _, _ = text_loss(model, pixels, features, vlm.training_turns(rng, scenes))
-        loss = of_text + of_vision * (1.0 if step < options.mixed_until else 0.3)
+        of_text, _, _ = text_loss(model, pixels, features, vlm.training_turns(rng, scenes, options.questions))
+        loss = of_text + of_vision * 0.3
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     parameters = [p for g in optimizer.param_groups for p in g["params"]]
@@ -195,18 +200,19 @@ def build(options):
     """(model, heads): new with the seed, or with a trained tower (and what else fits) from `--init`."""
     torch.manual_seed(options.seed)
     config = vlm.VlmConfig(vision=VisionConfig(width=options.vision_width, heads=options.vision_width // 32))
-    config.text.arch, config.text.rope_axes = options.arch, options.rope_axes
+    config.text.arch = options.arch
     model, heads = vlm.Vlm(config), PatchHeads(config.vision.width)
     if options.init:
         checkpoint = torch.load(options.init, map_location="cpu")
         own = model.state_dict()
         fitting = {k: v for k, v in checkpoint["model"].items() if k in own and own[k].shape == v.shape}
+        if options.init_tower_only:
+            fitting = {k: v for k, v in fitting.items() if k.startswith("vision.") and not k.startswith("vision.merge")}
         model.load_state_dict(fitting, strict=False)
         heads.load_state_dict(checkpoint["heads"])
-    if options.freeze_vision:
-        for block in (model.vision.patch, model.vision.blocks, model.vision.post):
-            block.requires_grad_(False)
-        model.vision.positions.requires_grad_(False)
+    if options.freeze_tower:
+        for name, parameter in model.vision.named_parameters():
+            parameter.requires_grad_(name.startswith("merge"))
     return model, heads
 
 
@@ -216,18 +222,19 @@ def options_from_command_line():
     parser.add_argument("--cache", required=True, help="folder for rendered scenes")
     parser.add_argument("--feed", required=True, help="WxH:SCENES:SHARE:BATCH,... buckets")
     parser.add_argument("--arch", default="qwen35", choices=("qwen35", "qwen3vl"))
-    parser.add_argument("--rope-axes", type=int, default=3, choices=(1, 3))
     parser.add_argument("--vision-width", type=int, default=96)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--decay", type=int, required=True, help="the last so many steps lower the rate to zero")
-    parser.add_argument("--vision-until", type=int, default=0, help="step before which one in eight is joint")
-    parser.add_argument("--mixed-until", type=int, default=0, help="step before which one in two is joint")
+    parser.add_argument("--vision-until", type=int, default=0, help="the first so many steps are vision steps")
+    parser.add_argument("--tower-every", type=int, default=1, help="of the joint steps one in so many teaches the tower too")
+    parser.add_argument("--questions", type=int, default=4, help="questions a picture beside the caption, 1 to 4")
     parser.add_argument("--half-joint", action="store_true", help="joint steps take half of a batch")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--warm", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--init", help="checkpoint whose fitting weights to start from")
-    parser.add_argument("--freeze-vision", action="store_true")
+    parser.add_argument("--init-tower-only", action="store_true", help="take the tower from --init and nothing else")
+    parser.add_argument("--freeze-tower", action="store_true")
     parser.add_argument("--every", type=int, default=150, help="steps between measurements")
     parser.add_argument("--stop", type=int, help="stop after this step though the rate has not fallen yet")
     parser.add_argument("--validate", default="128x128,160x96,256x144")
@@ -247,7 +254,7 @@ def worker(rank, options, exchange):
         optimizer.load_state_dict(saved["optimizer"])
         step, active = saved["step"], saved["active"]
     feed = Feed(options.cache, options.feed)
-    validation = Validation(options.validate.split(","), 96) if rank == 0 else None
+    validation = Validation(options.validate.split(","), 64) if rank == 0 else None
     pause = os.path.join(os.path.dirname(os.path.abspath(options.out)), "pause")
     losses = []
     while step < min(options.steps, options.stop or options.steps):
@@ -260,7 +267,7 @@ def worker(rank, options, exchange):
         if rank == 0 and (step % options.every == 0 or step == options.steps):
             text = [t for t, _ in losses if t is not None]
             line = {"step": step, "seconds": round(active), "text": round(float(np.mean(text)), 4) if text else None,
-                    "vision": round(float(np.mean([v for _, v in losses])), 4),
+                    "vision": round(float(np.mean([v for _, v in losses if v] or [0])), 4),
                     "rate": round(learning_rate(step, options), 6), **validation.measure(model)}
             losses = []
             print(json.dumps(line), flush=True)

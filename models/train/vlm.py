@@ -28,8 +28,6 @@ class Vlm(nn.Module):
     def prefix_positions(self, rows, columns):
         """([prefix, 4] positions of head and picture, the next position): as Qwen-VL counts on 2x2 merged blocks."""
         head = len(HEAD_IDS)
-        if self.config.text.rope_axes == 1:
-            return [(i,) * 4 for i in range(head + rows * columns)], head + rows * columns
         picture = [(head, head + y, head + x, 0) for y in range(rows) for x in range(columns)]
         return [(i, i, i, 0) for i in range(head)] + picture, head + max(rows, columns)
 
@@ -121,12 +119,16 @@ def caption_turn(rng, scene, other=0.2):
     return _one_of(rng, grammar.CAPTION_PROMPTS), grammar.caption(scene)
 
 
-def training_turns(rng, scenes):
-    """One description and four questions for each scene: two yes/no, a colour, and any."""
-    ask = (grammar.yes_no_question, grammar.yes_no_question, grammar.color_question)
-    last = (grammar.other_question, grammar.other_question, grammar.yes_no_question)
-    questions = [[q(rng, scene) for q in (*ask, _one_of(rng, last))] for scene in scenes]
-    return pack([[[caption_turn(rng, scene)] for scene in scenes], questions])
+def training_turns(rng, scenes, count=4):
+    """One description and up to four questions for each scene: two yes/no, a colour, and any of the others."""
+    def questions(scene):
+        last = _one_of(rng, (grammar.other_question, grammar.other_question, grammar.yes_no_question))
+        asks = (grammar.yes_no_question, grammar.yes_no_question, grammar.color_question, last)
+        chosen = rng.permutation(4)[:count] if count < 4 else range(4)
+        return [asks[i](rng, scene) for i in chosen]
+
+    asked = [questions(scene) for scene in scenes]
+    return pack([[[caption_turn(rng, scene)] for scene in scenes], asked])
 
 
 # --- files -----------------------------------------------------------------------------------------------------
@@ -139,7 +141,8 @@ def save(path, model, **more):
 def load(path):
     """(model in evaluation mode, the whole checkpoint)."""
     checkpoint = torch.load(path, map_location="cpu")
-    config = VlmConfig(VisionConfig(**checkpoint["config"]["vision"]), TextConfig(**checkpoint["config"]["text"]))
+    text = {k: v for k, v in checkpoint["config"]["text"].items() if k != "rope_axes"}
+    config = VlmConfig(VisionConfig(**checkpoint["config"]["vision"]), TextConfig(**text))
     model = Vlm(config)
     model.load_state_dict(checkpoint["model"])
     return model.eval(), checkpoint
