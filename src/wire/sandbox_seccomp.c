@@ -87,6 +87,7 @@ static const int engine_denied[] = {
 	SCMP_SYS(execveat),
 	SCMP_SYS(fanotify_init),
 	SCMP_SYS(finit_module),
+	SCMP_SYS(fork),
 	SCMP_SYS(init_module),
 	SCMP_SYS(io_uring_enter),
 	SCMP_SYS(io_uring_register),
@@ -137,6 +138,7 @@ static const int engine_denied[] = {
 	SCMP_SYS(umount2),
 	SCMP_SYS(unshare),
 	SCMP_SYS(userfaultfd),
+	SCMP_SYS(vfork),
 	SCMP_SYS(vhangup),
 };
 
@@ -170,6 +172,10 @@ engine_rules(scmp_filter_ctx filter)
 		return -1;
 	/* clone3 hides its flags behind a pointer; without it libc falls back to clone, whose flags can be seen. */
 	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) < 0)
+		return -1;
+	/* Threads, but no processes: one would live on when the core has killed this worker. */
+	if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+	                     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0)) < 0)
 		return -1;
 	for (unsigned bit = 0; bit < 32; bit++) {
 		scmp_datum_t flag = (scmp_datum_t)1 << bit;
