@@ -20,6 +20,12 @@
 
 #define ALL (PROTO_SANDBOX_NO_NEW_PRIVS | PROTO_SANDBOX_LIMITS | PROTO_SANDBOX_NETWORK | PROTO_SANDBOX_SYSCALLS)
 
+#ifdef __SANITIZE_THREAD__
+#define THREAD_SANITIZER true /* its runtime dies of a thread that cannot be made */
+#else
+#define THREAD_SANITIZER false
+#endif
+
 /* A check inside of the sandbox: its line number is the child's exit status, 0 when all held. */
 #define MUST(condition)                                                                                                \
 	do {                                                                                                               \
@@ -157,9 +163,8 @@ static void
 test_threads(void **state)
 {
 	(void)state;
-#if !defined(__SANITIZE_THREAD__) /* its runtime dies of a thread that cannot be made */
-	run(threads, 0);
-#endif
+	if (!THREAD_SANITIZER)
+		run(threads, 0);
 }
 
 static void
