@@ -33,6 +33,18 @@ struct describing {
 	int code;
 };
 
+/* An answer as text. A worker that fell to a picture may say what a terminal obeys; lines and tabs are all it needs. */
+static void
+put_words(const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
+		bool c1 = at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0;
+		bool c0 = at[0] == 0x7f || (at[0] < 0x20 && at[0] != '\n' && at[0] != '\t');
+		putchar(c0 || c1 ? '?' : at[0]);
+		at += c1;
+	}
+}
+
 static void
 on_piece(void *user, const char *text)
 {
@@ -41,7 +53,7 @@ on_piece(void *user, const char *text)
 	if (!picture->began && args->name_count > 1)
 		printf("%s: ", picture->name);
 	picture->began = true;
-	fputs(text, stdout);
+	put_words(text);
 	cli_flush_now();
 }
 
@@ -116,7 +128,8 @@ print_text(const struct describing *all, const struct picture *picture)
 	}
 	if (all->args->name_count > 1)
 		printf("%s: ", picture->name);
-	puts(text[0] != '\0' ? text : "(no description: backend none)");
+	put_words(text[0] != '\0' ? text : "(no description: backend none)");
+	putchar('\n');
 }
 
 static void
