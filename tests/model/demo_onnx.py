@@ -2,7 +2,7 @@
 """demo-clip and demo-onnx-vlm through ONNX Runtime's Python: right captions, right answers, tokenizer files, a broken pipeline.
 
 ONNX Runtime for Python comes from the private runtime (RUNTIME/bin/python3), from SCRY_ORT_PYTHON, or from the system;
-exit status 77 (skipped) without one. Packages there: python3-onnxruntime python3-pil (which bring numpy)
+exit status 77 (skipped) without one or without the weights. Packages there: python3-onnxruntime python3-pil (which bring numpy)
 """
 import json
 import os
@@ -25,6 +25,10 @@ def pythons():
 
 def restart_with_onnxruntime():
     """Runs this file again under a Python that has onnxruntime, or returns 77."""
+    for name in ("demo-clip", "demo-onnx-vlm"):
+        if not os.path.isdir(os.path.join(ROOT, "models", name)):
+            print(f"skipped: no weights in models/{name}; models/train/run makes them")
+            return 77
     for command in pythons():
         try:
             found = subprocess.run([*command, "-c", "import onnxruntime, numpy, PIL"], capture_output=True, check=False)

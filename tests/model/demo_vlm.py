@@ -3,7 +3,7 @@
 
     demo_vlm.py [demo-vlm|demo-vlm-attn ...] [--scenes 100]
 
-Exit status 77 (skipped) without a llama-server: tools/fetch-runtime brings one. Packages: python3-numpy python3-pil
+Exit status 77 (skipped) without a llama-server (tools/fetch-runtime brings one) or without the weights. Packages: python3-numpy python3-pil
 """
 import argparse
 import os
@@ -64,6 +64,10 @@ def main():
     options = parser.parse_args()
     if peer.server_command(peer.runtime_folder())[0] is None:
         print("skipped: no llama-server; run tools/fetch-runtime")
+        return 77
+    missing = [name for name in options.names if not os.path.isdir(os.path.join(ROOT, "models", name))]
+    if missing:
+        print(f"skipped: no weights in models/{missing[0]}; models/train/run makes them")
         return 77
     # a hundred for the first, the hybrid one; the attention-only one proves the same pipeline with fewer
     counts = [options.scenes or (100 if number == 0 else 40) for number in range(len(options.names))]
