@@ -1,7 +1,8 @@
 /* child_lite.c - the program scry-lite: sees with TensorFlow Lite, reads with Tesseract, and says it.
  *
- * Runs in the worker, called by the loop in child_main.c; owns the detectors and one reader a language for the life of the process.
- * The prompt and max_tokens of a question are not used: there is no language model here, the sentence is made of what was found.
+ * Runs in the worker, called by the loop in child_main.c; owns the detectors and one reader a language for the life
+ * of the process. The prompt and max_tokens of a question are not used: there is no language model here, the
+ * sentence is made of what was found.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -57,7 +58,8 @@ load_eyes(const struct child_setup *setup)
 	}
 }
 
-/* Runs beside load_eyes(), for reading takes as long to load as seeing. Says nothing itself: the wire is the main thread's. */
+/* Runs beside load_eyes(), for reading takes as long to load as seeing. Says nothing itself: the wire is the main
+ * thread's. */
 struct readers_job {
 	const struct child_setup *setup;
 	struct why why[CHILD_FILES];
@@ -105,10 +107,10 @@ name_model(char *to, size_t size)
 {
 	char part[PROTO_TEXT] = "";
 	const struct eyes *eyes = &lite.eyes;
-	const char *faces = eyes->full.net != NULL && eyes->close.net != NULL ? "BlazeFace full and short range"
-	                    : eyes->full.net != NULL                            ? "BlazeFace full range"
-	                    : eyes->close.net != NULL                           ? "BlazeFace short range"
-	                                                                        : "";
+	const char *faces = eyes->full.net != NULL && eyes->close.net != NULL ? "BlazeFace full and short range" :
+		eyes->full.net != NULL                                            ? "BlazeFace full range" :
+		eyes->close.net != NULL                                           ? "BlazeFace short range" :
+																			"";
 	if (eyes->objects != NULL || faces[0] != '\0')
 		snprintf(part, sizeof(part), "%s%s%s (TensorFlow Lite %s)", eyes->objects != NULL ? "SSD MobileNetV2" : "",
 		         eyes->objects != NULL && faces[0] != '\0' ? ", " : "", faces, tflite_version());
@@ -128,8 +130,8 @@ lite_load(const struct child_setup *setup, struct proto_ready *ready, char *sent
 	lite.eyes.threads = setup->threads > 1;
 	load_all(setup);
 	ready->parts = (lite.eyes.objects != NULL ? PROTO_PART_OBJECTS : 0) |
-	               (lite.eyes.full.net != NULL || lite.eyes.close.net != NULL ? PROTO_PART_FACES : 0) |
-	               (lite.reader_count > 0 ? PROTO_PART_TEXT : 0);
+		(lite.eyes.full.net != NULL || lite.eyes.close.net != NULL ? PROTO_PART_FACES : 0) |
+		(lite.reader_count > 0 ? PROTO_PART_TEXT : 0);
 	if (ready->parts == 0) {
 		str_copy(sentence, PROTO_SENTENCE,
 		         "none of the lite tier's files can be used; get them with: scry pull lite, and: apt install "
@@ -225,8 +227,10 @@ read_languages(const struct lite_image *image, const struct child_question *ques
 		struct lite_words words = {0};
 		struct tesseract *reader = reader_of(language, size);
 		if (reader == NULL)
-			return why_set(why, SCRY_E_UNAVAILABLE, "no data to read '%.*s' with; install it: apt install "
-			               "tesseract-ocr-%.*s", (int)size, language, (int)size, language);
+			return why_set(why, SCRY_E_UNAVAILABLE,
+			               "no data to read '%.*s' with; install it: apt install "
+			               "tesseract-ocr-%.*s",
+			               (int)size, language, (int)size, language);
 		int error = read_once(reader, image, question, kind, &words, why);
 		lite_words_filter(&words, kind);
 		if (error == 0 && lite_words_weight(&words) > lite_words_weight(out)) {

@@ -1,7 +1,7 @@
 /* child_lite_eyes.c - running the detectors. In the worker scry-lite; owns the networks, borrows the models' bytes.
  *
- * Each network runs on one thread: TensorFlow Lite's pool waits spinning, and on a machine that is busy two threads were measured to
- * take 280 ms for what one does in 62. Two networks beside each other do not wait for one another.
+ * Each network runs on one thread: TensorFlow Lite's pool waits spinning, and on a machine that is busy two threads
+ * were measured to take 280 ms for what one does in 62. Two networks beside each other do not wait for one another.
  */
 #include "engine/child_lite_eyes.h"
 

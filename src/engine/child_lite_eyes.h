@@ -1,7 +1,7 @@
 /* child_lite_eyes.h - the detectors of scry-lite: what to load, how to run them on a frame, what to believe.
  *
- * Used by child_lite.c and by the test program that dumps tensors, in one process, on one thread; the face detectors run on a second
- * one while the object detector runs on the caller's.
+ * Used by child_lite.c and by the test program that dumps tensors, in one process, on one thread; the face detectors
+ * run on a second one while the object detector runs on the caller's.
  */
 #ifndef ENGINE_CHILD_LITE_EYES_H
 #define ENGINE_CHILD_LITE_EYES_H

@@ -1,11 +1,13 @@
 /* child_tesseract.c - Tesseract's and Leptonica's C APIs, the only place that knows them.
  *
- * Called by child_lite.c in the worker scry-lite. The picture becomes grey, is enlarged until its letters have the size that the
- * network was trained on, and is read as a whole. Choices were measured with tests/model/reading (20 rendered pages, 10
- * screenshots; share of words read, seconds for all 30):
- *     as it is 96.4 %, 19 s · twice the size 99.8 %, 33 s · three times 99.7 %, 33 s · sparse segmentation, twice 99.8 %, 22 s
- *     Leptonica's adaptive Otsu 98.5 % · Sauvola 96.9 %, it loses dark themes · no inversion of lines 65 %
- * so: Tesseract's own global Otsu, its own inversion, scale by letter size, sparse segmentation wherever there are no columns.
+ * Called by child_lite.c in the worker scry-lite. The picture becomes grey, is enlarged until its letters have the
+ * size that the network was trained on, and is read as a whole. Choices were measured with tests/model/reading (20
+ * rendered pages, 10 screenshots; share of words read, seconds for all 30):
+ *     as it is 96.6 %, 19 s · twice the size 99.8 %, 33 s · three times 99.7 %, 33 s
+ *     twice the size with sparse segmentation 99.8 %, 22 s · with Leptonica's adaptive Otsu 98.4 %, 35 s
+ *     with Sauvola's thresholds 96.8 %, it loses dark themes · without inversion of lines 65 %
+ * so: Tesseract's own global Otsu, its own inversion, scale by letter size, sparse segmentation wherever there are
+ * no columns.
  */
 #include "engine/child_tesseract.h"
 
@@ -22,7 +24,7 @@
 #pragma weak omp_set_max_active_levels
 extern void omp_set_max_active_levels(int levels);
 
-#define LETTER_WANTED 20.f  /* pixels of a small letter that the LSTM network reads best; it scales lines to 36 */
+#define LETTER_WANTED 20.f /* pixels of a small letter that the LSTM network reads best; it scales lines to 36 */
 #define SCALE_MAX 3.f
 #define PIXELS_MAX 16000000u /* of the enlarged picture */
 #define READING_MS_MAX 20000
@@ -42,8 +44,8 @@ tesseract_create(const void *data, size_t size, const char *language, struct tes
 		return why_set(why, SCRY_E_MEMORY, "out of memory");
 	}
 	str_copy(reader->language, sizeof(reader->language), language);
-	if (size > INT32_MAX || TessBaseAPIInit5(reader->api, data, (int)size, language, OEM_LSTM_ONLY, NULL, 0, NULL, NULL,
-	                                         0, 0) != 0) {
+	if (size > INT32_MAX ||
+	    TessBaseAPIInit5(reader->api, data, (int)size, language, OEM_LSTM_ONLY, NULL, 0, NULL, NULL, 0, 0) != 0) {
 		tesseract_destroy(reader);
 		return why_set(why, SCRY_E_MODEL, "%s.traineddata is damaged, or has no LSTM network", language);
 	}
@@ -82,8 +84,8 @@ compare_heights(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* The median height of the connected parts of a two-level picture that have the size and shape of letters; 0 when there are hardly
- * any. *count gets how many. */
+/* The median height of the connected parts of a two-level picture that have the size and shape of letters; 0 when
+ * there are hardly any. *count gets how many. */
 static int
 letter_height(struct Pix *binary, int *count)
 {
@@ -105,8 +107,8 @@ letter_height(struct Pix *binary, int *count)
 	return median;
 }
 
-/* How much to enlarge. Dark and light themes: the ink and what is around it are both tried, letters are where there are more
- * parts like letters. */
+/* How much to enlarge. Dark and light themes: the ink and what is around it are both tried, letters are where there
+ * are more parts like letters. */
 static float
 choose_scale(struct Pix *grey)
 {
@@ -217,8 +219,9 @@ tesseract_read(struct tesseract *reader, const struct lite_image *image, bool sp
 	struct asking asking = {.cancelled = cancelled, .user = user};
 	struct Pix *grey = to_grey(image), *picture = NULL;
 	int error = SCRY_E_MEMORY;
-	/* Tesseract asks for four threads a layer: it gains nothing by them (0.57 s and 0.53 s for a page) and loses much when the
-	 * processors are busy, because they wait for each other spinning. The setting is the calling thread's. */
+	/* Tesseract asks for four threads a layer: it gains nothing by them (0.57 s and 0.53 s for a page) and loses
+	 * much when the processors are busy, because they wait for each other spinning. The setting is the calling
+	 * thread's. */
 	if (omp_set_max_active_levels != NULL)
 		omp_set_max_active_levels(0);
 	if (grey != NULL) {

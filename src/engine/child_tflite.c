@@ -25,9 +25,10 @@
 #pragma weak TfLiteInterpreterOptionsAddBuiltinOp
 #define DEPTHWISE_VERSIONS 7 /* of the operator in the schema; later ones differ in quantised types only */
 
-/* The processor is looked at before main, while files can still be opened: the library cpuinfo, which TensorFlow Lite asks for the
- * kernels to use, reads /proc/cpuinfo and /sys/devices/system/cpu once and remembers. In the sandbox it would find nothing, and
- * the plainest kernels would be a hundred times slower. Not linked by name: releases differ in whether they have it. */
+/* The processor is looked at before main, while files can still be opened: the library cpuinfo, which TensorFlow
+ * Lite asks for the kernels to use, reads /proc/cpuinfo and /sys/devices/system/cpu once and remembers. In the
+ * sandbox it would find nothing, and the plainest kernels would be a hundred times slower. Not linked by name:
+ * releases differ in whether they have it. */
 __attribute__((constructor)) static void
 look_at_processor(void)
 {
@@ -197,7 +198,7 @@ is_floats(const TfLiteTensor *tensor, unsigned a, unsigned b, unsigned c)
 	return TfLiteTensorByteSize(tensor) == count * sizeof(float) && TfLiteTensorData(tensor) != NULL;
 }
 
-/* Tells the two outputs apart by their shape: their order is the converter's whim, and so are their names ("Identity"). */
+/* Tells the two outputs apart by their shape: their order is the converter's whim, and so are their names. */
 static void
 find_outputs(struct tflite *net, const struct tflite_shape *shape)
 {

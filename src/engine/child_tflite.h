@@ -14,14 +14,14 @@ struct tflite;
 
 /* What a network must look like to be the one that is meant; a file that differs is refused. */
 struct tflite_shape {
-	unsigned side;        /* the input is 1 x side x side x 3, 32-bit floats */
-	unsigned rows;        /* there are two outputs, in any order: 1 x rows x first_cols, and 1 x rows x second_cols */
+	unsigned side; /* the input is 1 x side x side x 3, 32-bit floats */
+	unsigned rows; /* there are two outputs, in any order: 1 x rows x first_cols, and 1 x rows x second_cols */
 	unsigned first_cols;
 	unsigned second_cols; /* 0: as the file has it, but not first_cols; see tflite_second_cols() */
 };
 
-/* Makes a network of the bytes of a .tflite file. Blocks for some 10 ms. 0 and *out, to be destroyed; or SCRY_E_MODEL or
- * SCRY_E_MEMORY with the sentence in *why, and *out untouched. */
+/* Makes a network of the bytes of a .tflite file. Blocks for some 10 ms. 0 and *out, to be destroyed; or
+ * SCRY_E_MODEL or SCRY_E_MEMORY with the sentence in *why, and *out untouched. */
 int tflite_create(const void *data, size_t size, const struct tflite_shape *shape, unsigned threads,
                   struct tflite **out, struct why *why);
 void tflite_destroy(struct tflite *net);

@@ -1,7 +1,8 @@
 /* lite_color.c - names of colours. Pure; in the worker scry-lite and in unit tests.
  *
- * The eleven basic colour terms of English (Berlin and Kay, Basic Color Terms, 1969) and "teal" for what lies between green
- * and blue, with "dark" and "light" where hue allows it. Borders of hue are those of the usual HSV circle.
+ * The eleven basic colour terms of English (Berlin and Kay, Basic Color Terms, 1969) and "teal" for what lies
+ * between green and blue, with "dark" and "light" where hue allows it. Borders of hue are those of the usual HSV
+ * circle.
  */
 #include "engine/lite_look.h"
 

@@ -1,7 +1,8 @@
 /* lite_depthwise.c - depthwise convolution in blocks of channels that stay in registers. Pure; in the worker scry-lite.
  *
- * For one output pixel and 32 channels the sum runs over the filter's taps in two vector registers of 16 floats (or the
- * compiler's split of them); all loads are of neighbours. Built for three generations of x86-64, chosen when the program starts.
+ * For one output pixel and 32 channels the sum runs over the filter's taps in two vector registers of 16 floats (or
+ * the compiler's split of them); all loads are of neighbours. Built for three generations of x86-64, chosen when the
+ * program starts.
  */
 #include "engine/lite_depthwise.h"
 
@@ -9,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
 	!defined(__SANITIZE_THREAD__)
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
 #else
@@ -20,7 +21,7 @@
 /* GCC's vector extension; a plain array where the machine has no such register. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
 
-/* The taps that fall into the picture at one output place, from..to in each direction, and where the first one reads. */
+/* The taps that fall into the picture at one output place, from..to each way, and where the first one reads. */
 struct window {
 	int ky_from, ky_to, kx_from, kx_to;
 	ptrdiff_t in; /* of tap (0, 0), in floats; may be before the picture */
@@ -62,7 +63,7 @@ pixel(const struct lite_depthwise *shape, const struct window *window, const flo
 		for (int ky = window->ky_from; ky < window->ky_to; ky++) {
 			for (int kx = window->kx_from; kx < window->kx_to; kx++)
 				sum += in[window->in + ky * row + kx * column + c] *
-				       filter[(ptrdiff_t)(ky * shape->filter_width + kx) * shape->channels + c];
+					filter[(ptrdiff_t)(ky * shape->filter_width + kx) * shape->channels + c];
 		}
 		out[c] = sum;
 	}

@@ -1,8 +1,8 @@
 /* lite_depthwise.h - the depthwise convolution, the one layer that decides how fast scry-lite is. A pure function.
  *
- * Debian's TensorFlow Lite has no XNNPACK, and its own kernel for this layer on x86 takes 78 % of a frame's time (sampled over
- * the object detector on a Zen 5: 62 ms a frame on one thread, 20 ms with this one). child_tflite.c hands it to the library as the
- * layer's implementation; where a delegate takes the layer, it is not used.
+ * Debian's TensorFlow Lite has no XNNPACK, and its own kernel for this layer on x86 takes 78 % of a frame's time
+ * (sampled over the object detector on a Zen 5: 62 ms a frame on one thread, 20 ms with this one). child_tflite.c
+ * hands it to the library as the layer's implementation; where a delegate takes the layer, it is not used.
  */
 #ifndef ENGINE_LITE_DEPTHWISE_H
 #define ENGINE_LITE_DEPTHWISE_H

@@ -73,8 +73,8 @@ lite_suppress(struct lite_find *finds, size_t count, float overlap)
 	return kept;
 }
 
-/* Takes all findings that overlap the first one out of finds[0..count) and returns their mean; *left gets how many stay,
- * moved to the front in order. */
+/* Takes all findings that overlap the first one out of finds[0..count) and returns their mean; *left gets how many
+ * stay, moved to the front in order. */
 static struct lite_find
 take_cluster(struct lite_find *finds, size_t count, float overlap, size_t *left)
 {

@@ -32,12 +32,12 @@ float lite_inside(const float inner[4], const float outer[4]);
 /* Best score first; equal scores stay in order of place, so that equal frames give equal answers. */
 void lite_sort(struct lite_find *finds, size_t count);
 
-/* Greedy non-maximum suppression within each kind: sorts, then keeps a finding when it overlaps no better one of its kind
- * by more than `overlap`. Returns how many are kept, at the front. */
+/* Greedy non-maximum suppression within each kind: sorts, then keeps a finding when it overlaps no better one of its
+ * kind by more than `overlap`. Returns how many are kept, at the front. */
 size_t lite_suppress(struct lite_find *finds, size_t count, float overlap);
 
-/* The same for one kind, but a kept finding's box is the mean of all that it stands for, weighted by score: "blending" of
- * BlazeFace (arXiv:1907.05047, section 3.4), MediaPipe's NonMaxSuppressionCalculator WEIGHTED. */
+/* The same for one kind, but a kept finding's box is the mean of all that it stands for, weighted by score:
+ * "blending" of BlazeFace (arXiv:1907.05047, section 3.4), MediaPipe's NonMaxSuppressionCalculator WEIGHTED. */
 size_t lite_blend(struct lite_find *finds, size_t count, float overlap);
 
 /* Cuts a box to the frame. */

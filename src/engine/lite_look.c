@@ -54,7 +54,8 @@ tally_row(struct tally *tally, const uint8_t *row, unsigned width)
 	tally->pairs += width - 1;
 }
 
-/* Count of a colour and those one step beside it in each channel: light and compression spread a colour. Takes them out. */
+/* Count of a colour and those one step beside it in each channel: light and compression spread a colour. Takes them
+ * out. */
 static uint64_t
 take_bin(uint32_t *bins, unsigned top)
 {

@@ -1,7 +1,8 @@
 /* lite_look.h - what can be measured without a model: light, colours, the kind of picture, whether there may be text.
  *
- * Pure functions over RGB24 pixels, in the worker scry-lite and in unit tests. The limits that tell the kinds apart were chosen
- * by looking at the measures of some 1,700 pictures of Debian packages; tests/model/seeing checks those that ship.
+ * Pure functions over RGB24 pixels, in the worker scry-lite and in unit tests. The limits that tell the kinds apart
+ * were chosen by looking at the measures of some 1,700 pictures of Debian packages; tests/model/seeing checks those
+ * that ship.
  */
 #ifndef ENGINE_LITE_LOOK_H
 #define ENGINE_LITE_LOOK_H
@@ -36,8 +37,8 @@ struct lite_measure {
 struct lite_look {
 	struct lite_measure measure;
 	enum lite_kind kind;
-	float kind_p; /* how clear the kind is, 0 to 1 */
-	bool drawn;   /* a photo by kind, but made of plain areas: a drawing, a logo */
+	float kind_p;                          /* how clear the kind is, 0 to 1 */
+	bool drawn;                            /* a photo by kind, but made of plain areas: a drawing, a logo */
 	struct lite_color colors[LITE_COLORS]; /* largest share first; name NULL past the last */
 };
 

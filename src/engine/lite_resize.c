@@ -1,7 +1,7 @@
 /* lite_resize.c - scaling of RGB pictures. In the worker scry-lite and in unit tests.
  *
- * Columns and rows are handled one after the other: each output row is a weighted sum of source rows (`sum`, the long part, which
- * the compiler turns into vector code), then each output pixel a weighted sum of columns of that.
+ * Columns and rows are handled one after the other: each output row is a weighted sum of source rows (`sum`, the
+ * long part, which the compiler turns into vector code), then each output pixel a weighted sum of columns of that.
  */
 #include "engine/lite_resize.h"
 
@@ -11,7 +11,8 @@
 
 #include "scry.h"
 
-/* Which source pixels an output pixel is made of: `first` with weight `from`, those between with `mid`, the last with `to`. */
+/* Which source pixels an output pixel is made of: `first` with weight `from`, those between with `mid`, the last
+ * with `to`. */
 struct span {
 	unsigned first, last;
 	float from, mid, to;

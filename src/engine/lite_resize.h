@@ -1,7 +1,8 @@
-/* lite_resize.h - RGB pictures to the inputs of networks, and to small copies for measuring. Pure but for scratch memory.
+/* lite_resize.h - RGB pictures to the inputs of networks, and to small copies for measuring. Pure but for scratch
+ * memory.
  *
- * Shrinking takes the mean over the area that a pixel covers (OpenCV's INTER_AREA, which MediaPipe uses there too), enlarging
- * is bilinear with pixel centres at one half.
+ * Shrinking takes the mean over the area that a pixel covers (OpenCV's INTER_AREA, which MediaPipe uses there too),
+ * enlarging is bilinear with pixel centres at one half.
  */
 #ifndef ENGINE_LITE_RESIZE_H
 #define ENGINE_LITE_RESIZE_H

@@ -1,4 +1,5 @@
-/* lite_say.c - sentences. Pure; in the worker scry-lite and in unit tests (tests/unit/test_lite_say.c is the golden table). */
+/* lite_say.c - sentences. Pure; in the worker scry-lite and in unit tests (tests/unit/test_lite_say.c is the golden
+ * table). */
 #include "engine/lite_say.h"
 
 #include <ctype.h>
@@ -48,8 +49,8 @@ static const struct {
 	{"face", "one face", "faces"},
 };
 
-static const char *const numbers[] = {"no", "one", "two", "three", "four", "five", "six",
-                                      "seven", "eight", "nine", "ten", "eleven", "twelve"};
+static const char *const numbers[] = {"no",    "one",   "two",  "three", "four",   "five",  "six",
+                                      "seven", "eight", "nine", "ten",   "eleven", "twelve"};
 
 void
 lite_say_count(const char *label, size_t count, char *to, size_t size)

@@ -4,7 +4,8 @@
  *     One person in the centre, a coffee cup on the left; text: EXIT.
  *     A photo, mostly dark blue and black; nothing that this model knows.
  *
- * Said in two parts, so that what is seen can be told while the text is still being read. In the worker scry-lite and in tests.
+ * Said in two parts, so that what is seen can be told while the text is still being read. In the worker scry-lite
+ * and in tests.
  */
 #ifndef ENGINE_LITE_SAY_H
 #define ENGINE_LITE_SAY_H
@@ -20,17 +21,17 @@
 
 /* Why there are no words, where there are none. */
 enum lite_reading {
-	LITE_READ,          /* `words` is what there was */
-	LITE_READ_NOT,      /* nobody asked, or nothing looked like text */
-	LITE_READ_NO_DATA,  /* there may be text, but no language data to read it with */
+	LITE_READ,         /* `words` is what there was */
+	LITE_READ_NOT,     /* nobody asked, or nothing looked like text */
+	LITE_READ_NO_DATA, /* there may be text, but no language data to read it with */
 };
 
 struct lite_scene {
 	const struct lite_look *look;
 	const struct lite_finds *objects;
 	const struct lite_finds *faces;
-	const char *const *labels;     /* names of the kinds of objects */
-	bool looked;                   /* the object detector ran */
+	const char *const *labels; /* names of the kinds of objects */
+	bool looked;               /* the object detector ran */
 	enum lite_reading reading;
 	const struct lite_words *words;
 };

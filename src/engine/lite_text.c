@@ -1,7 +1,7 @@
 /* lite_text.c - tiles that look like writing. In the worker scry-lite and in unit tests.
  *
- * Reading a photo as a whole was measured to take one to eight seconds (a minute for city lights at night) and to bring nothing
- * but noise; its regions take a tenth of a second.
+ * Reading a photo as a whole was measured to take one to eight seconds (a minute for city lights at night) and to
+ * bring nothing but noise; its regions take a tenth of a second.
  */
 #include "engine/lite_text.h"
 
@@ -11,10 +11,10 @@
 #include "scry.h"
 
 #define TILE LITE_TILE
-#define COARSE 4           /* how much smaller the second copy is */
-#define REGION_TILES 3     /* least tiles of a region */
-#define REGION_FILLED 40   /* per cent of a region's rectangle that are tiles with writing */
-#define REGIONS_SHARE 12   /* per cent of the picture that all regions may take */
+#define COARSE 4         /* how much smaller the second copy is */
+#define REGION_TILES 3   /* least tiles of a region */
+#define REGION_FILLED 40 /* per cent of a region's rectangle that are tiles with writing */
+#define REGIONS_SHARE 12 /* per cent of the picture that all regions may take */
 
 unsigned
 lite_luma(const uint8_t *rgb)
@@ -22,8 +22,8 @@ lite_luma(const uint8_t *rgb)
 	return (77u * rgb[0] + 150u * rgb[1] + 29u * rgb[2]) >> 8;
 }
 
-/* The part of a tile's pixels in the two lowest, or the two highest, of eight levels between its extremes: the larger one. In
- * writing that is the ground; grass and gravel have most of theirs in between. */
+/* The part of a tile's pixels in the two lowest, or the two highest, of eight levels between its extremes: the
+ * larger one. In writing that is the ground; grass and gravel have most of theirs in between. */
 static unsigned
 tile_ground(const uint8_t *luma, size_t stride, unsigned low, unsigned high)
 {
@@ -238,8 +238,8 @@ add_regions(const struct lite_image *image, struct map *map, unsigned tile, stru
 		struct extent extent = take_group(map, at, stack);
 		unsigned boxed = (extent.right - extent.left + 1) * (extent.bottom - extent.top + 1);
 		struct lite_rect rect = rect_of(&extent, tile, image);
-		if (extent.tiles >= REGION_TILES && extent.tiles * 100 >= boxed * REGION_FILLED &&
-		    rect.width >= rect.height && !is_within(&rect, known, before))
+		if (extent.tiles >= REGION_TILES && extent.tiles * 100 >= boxed * REGION_FILLED && rect.width >= rect.height &&
+		    !is_within(&rect, known, before))
 			insert(regions, count, rect);
 	}
 	free(stack);

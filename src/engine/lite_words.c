@@ -60,8 +60,8 @@ characters(const char *text)
 	return count;
 }
 
-/* Whether a word is one, by itself. In a photo a word needs letters and certainty: leaves and stained tissue are read as words
- * of three letters ("tag") with confidences up to 0.9. */
+/* Whether a word is one, by itself. In a photo a word needs letters and certainty: leaves and stained tissue are
+ * read as words of three letters ("tag") with confidences up to 0.9. */
 static bool
 is_word(const struct lite_word *word, enum lite_kind kind)
 {
@@ -79,7 +79,7 @@ has_certain_neighbour(const struct lite_words *words, size_t at)
 	if (word[at].score < .6f || letters(word[at].text) == 0)
 		return false;
 	return (at > 0 && word[at - 1].line == word[at].line && is_word(&word[at - 1], LITE_PHOTO)) ||
-	       (at + 1 < words->count && word[at + 1].line == word[at].line && is_word(&word[at + 1], LITE_PHOTO));
+		(at + 1 < words->count && word[at + 1].line == word[at].line && is_word(&word[at + 1], LITE_PHOTO));
 }
 
 void
@@ -129,8 +129,8 @@ find_lines(const struct lite_words *words, struct line *lines)
 			lines[count - 1].count++;
 			continue;
 		}
-		lines[count++] = (struct line){
-			.first = i, .count = 1, .top = word->box[1], .left = word->box[0], .height = word->box[3]};
+		lines[count++] =
+			(struct line){.first = i, .count = 1, .top = word->box[1], .left = word->box[0], .height = word->box[3]};
 	}
 	return count;
 }

@@ -1,6 +1,7 @@
 /* lite_words.h - words read in a picture: which to believe, in which order, as one text. Pure functions.
  *
- * Filled by child_tesseract.c, judged and told by lite_words.c and lite_say.c; in the worker scry-lite and in unit tests.
+ * Filled by child_tesseract.c, judged and told by lite_words.c and lite_say.c; in the worker scry-lite and in unit
+ * tests.
  */
 #ifndef ENGINE_LITE_WORDS_H
 #define ENGINE_LITE_WORDS_H
@@ -27,13 +28,14 @@ struct lite_words {
 
 void lite_words_clear(struct lite_words *words);
 
-/* Moves the words of a part of a picture of `width` x `height` pixels to the end of `to`, with boxes in parts of the whole picture and
- * lines counted on. What is past LITE_WORDS_MAX is dropped. `from` is empty afterwards. 0, or SCRY_E_MEMORY. */
+/* Moves the words of a part of a picture of `width` x `height` pixels to the end of `to`, with boxes in parts of the
+ * whole picture and lines counted on. What is past LITE_WORDS_MAX is dropped. `from` is empty afterwards. 0, or
+ * SCRY_E_MEMORY. */
 int lite_words_append(struct lite_words *to, struct lite_words *from, const struct lite_rect *part, unsigned width,
                       unsigned height);
 
-/* Drops what is no word: too little confidence for this kind of picture, or marks that textures are read as. A photo must be
- * read with more confidence than a screen, where nearly everything that looks like writing is. */
+/* Drops what is no word: too little confidence for this kind of picture, or marks that textures are read as. A photo
+ * must be read with more confidence than a screen, where nearly everything that looks like writing is. */
 void lite_words_filter(struct lite_words *words, enum lite_kind kind);
 
 /* Puts lines that were found in no order (sparse text) from top to bottom, left to right; words in a line stay. */

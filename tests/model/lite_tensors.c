@@ -1,4 +1,5 @@
-/* lite_tensors.c - runs the detectors of scry-lite on a picture and writes the raw tensors and what was decoded of them.
+/* lite_tensors.c - runs the detectors of scry-lite on a picture and writes the raw tensors and what was decoded of
+ * them.
  *
  *     lite_tensors OBJECTS.tflite LABELS.txt FULL.tflite SHORT.tflite PICTURE.ppm FOLDER
  *

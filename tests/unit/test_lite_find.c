@@ -147,8 +147,10 @@ test_suppress(void **state)
 {
 	(void)state;
 	struct lite_find some[] = {
-		{.box = {0, 0, 1, 1}, .score = .5f, .kind = 1},   {.box = {.1f, 0, 1, 1}, .score = .9f, .kind = 1},
-		{.box = {.1f, 0, 1, 1}, .score = .6f, .kind = 2}, {.box = {3, 0, 1, 1}, .score = .4f, .kind = 1},
+		{.box = {0, 0, 1, 1}, .score = .5f, .kind = 1},
+		{.box = {.1f, 0, 1, 1}, .score = .9f, .kind = 1},
+		{.box = {.1f, 0, 1, 1}, .score = .6f, .kind = 2},
+		{.box = {3, 0, 1, 1}, .score = .4f, .kind = 1},
 	};
 	assert_int_equal(lite_suppress(some, COUNT(some), .5f), 3);
 	NEAR(some[0].score, .9f);
@@ -161,8 +163,9 @@ static void
 test_blend(void **state)
 {
 	(void)state;
-	struct lite_find some[] = {
-		{.box = {0, 0, 1, 1}, .score = .25f}, {.box = {.4f, 0, 1, 1}, .score = .75f}, {.box = {5, 0, 1, 1}, .score = .5f}};
+	struct lite_find some[] = {{.box = {0, 0, 1, 1}, .score = .25f},
+	                           {.box = {.4f, 0, 1, 1}, .score = .75f},
+	                           {.box = {5, 0, 1, 1}, .score = .5f}};
 	assert_int_equal(lite_blend(some, COUNT(some), .3f), 2);
 	NEAR(some[0].box[0], .3f); /* 0 x 0.25 + 0.4 x 0.75 */
 	NEAR(some[0].score, .75f);
@@ -171,7 +174,8 @@ test_blend(void **state)
 
 /* Against the plain definition, with odd sizes, both paddings, strides, dilation, a tail of channels, no bias. */
 static float
-depthwise_at(const struct lite_depthwise *s, const float *in, const float *filter, const float *bias, int y, int x, int c)
+depthwise_at(const struct lite_depthwise *s, const float *in, const float *filter, const float *bias, int y, int x,
+             int c)
 {
 	float sum = bias != NULL ? bias[c] : 0.f;
 	for (int ky = 0; ky < s->filter_height; ky++) {
@@ -180,7 +184,7 @@ depthwise_at(const struct lite_depthwise *s, const float *in, const float *filte
 			int ix = x * s->stride_x - s->pad_left + kx * s->dilation_x;
 			if (iy >= 0 && iy < s->in_height && ix >= 0 && ix < s->in_width)
 				sum += in[(iy * s->in_width + ix) * s->channels + c] *
-				       filter[(ky * s->filter_width + kx) * s->channels + c];
+					filter[(ky * s->filter_width + kx) * s->channels + c];
 		}
 	}
 	return sum < s->min ? s->min : sum > s->max ? s->max : sum;
@@ -215,9 +219,21 @@ static void
 test_depthwise(void **state)
 {
 	(void)state;
-	struct lite_depthwise s = {.in_height = 7, .in_width = 5, .out_height = 7, .out_width = 5, .channels = 67,
-	                           .filter_height = 3, .filter_width = 3, .stride_y = 1, .stride_x = 1, .dilation_y = 1,
-	                           .dilation_x = 1, .pad_top = 1, .pad_left = 1, .min = 0.f, .max = 6.f};
+	struct lite_depthwise s = {.in_height = 7,
+	                           .in_width = 5,
+	                           .out_height = 7,
+	                           .out_width = 5,
+	                           .channels = 67,
+	                           .filter_height = 3,
+	                           .filter_width = 3,
+	                           .stride_y = 1,
+	                           .stride_x = 1,
+	                           .dilation_y = 1,
+	                           .dilation_x = 1,
+	                           .pad_top = 1,
+	                           .pad_left = 1,
+	                           .min = 0.f,
+	                           .max = 6.f};
 	check_depthwise(&s, true);
 	check_depthwise(&s, false);
 	s.min = -HUGE_VALF;
@@ -229,9 +245,19 @@ test_depthwise(void **state)
 	s.dilation_y = s.dilation_x = 2;
 	s.pad_top = s.pad_left = 2;
 	check_depthwise(&s, true);
-	s = (struct lite_depthwise){.in_height = 5, .in_width = 9, .out_height = 1, .out_width = 5, .channels = 32,
-	                            .filter_height = 5, .filter_width = 5, .stride_y = 1, .stride_x = 1, .dilation_y = 1,
-	                            .dilation_x = 1, .min = -1.f, .max = 1.f};
+	s = (struct lite_depthwise){.in_height = 5,
+	                            .in_width = 9,
+	                            .out_height = 1,
+	                            .out_width = 5,
+	                            .channels = 32,
+	                            .filter_height = 5,
+	                            .filter_width = 5,
+	                            .stride_y = 1,
+	                            .stride_x = 1,
+	                            .dilation_y = 1,
+	                            .dilation_x = 1,
+	                            .min = -1.f,
+	                            .max = 1.f};
 	check_depthwise(&s, true);
 }
 

@@ -17,13 +17,13 @@ test_colors(void **state)
 		unsigned rgb;
 		const char *name;
 	} table[] = {
-		{0x000000, "black"},     {0x1e1e1e, "black"},      {0xffffff, "white"},      {0xf5f5f5, "white"},
-		{0x404040, "dark grey"}, {0x808080, "grey"},       {0xc8c8c8, "light grey"}, {0xff0000, "red"},
-		{0x800000, "dark red"},  {0xffb0b0, "pink"},       {0xff8000, "orange"},     {0x8b5a2b, "brown"},
-		{0xf5deb3, "beige"},     {0xffff00, "yellow"},     {0x808000, "olive"},      {0x00ff00, "green"},
-		{0x005000, "dark green"}, {0x90ee90, "light green"}, {0x00b0b0, "teal"},     {0x0000ff, "blue"},
-		{0x002050, "dark blue"}, {0xa0c0ff, "light blue"}, {0x8000ff, "purple"},     {0xff00ff, "magenta"},
-		{0xffc0e0, "pink"},      {0x708090, "grey"},
+		{0x000000, "black"},      {0x1e1e1e, "black"},       {0xffffff, "white"},      {0xf5f5f5, "white"},
+		{0x404040, "dark grey"},  {0x808080, "grey"},        {0xc8c8c8, "light grey"}, {0xff0000, "red"},
+		{0x800000, "dark red"},   {0xffb0b0, "pink"},        {0xff8000, "orange"},     {0x8b5a2b, "brown"},
+		{0xf5deb3, "beige"},      {0xffff00, "yellow"},      {0x808000, "olive"},      {0x00ff00, "green"},
+		{0x005000, "dark green"}, {0x90ee90, "light green"}, {0x00b0b0, "teal"},       {0x0000ff, "blue"},
+		{0x002050, "dark blue"},  {0xa0c0ff, "light blue"},  {0x8000ff, "purple"},     {0xff00ff, "magenta"},
+		{0xffc0e0, "pink"},       {0x708090, "grey"},
 	};
 	for (size_t i = 0; i < COUNT(table); i++)
 		assert_string_equal(lite_color_name(table[i].rgb >> 16, table[i].rgb >> 8 & 255, table[i].rgb & 255),
@@ -146,8 +146,8 @@ test_resize(void **state)
 	assert_int_equal(lite_resize(&image, out, 2, 2), 0);
 	assert_memory_equal(out, four, sizeof(four));
 	assert_int_equal(lite_resize(&image, out, 4, 4), 0);
-	assert_int_equal(out[0], 0);           /* a corner is the corner */
-	assert_int_equal(out[3], 25);          /* a quarter of the way to 100 */
+	assert_int_equal(out[0], 0);  /* a corner is the corner */
+	assert_int_equal(out[3], 25); /* a quarter of the way to 100 */
 	assert_int_equal(out[15 * 3], 100);
 	image = picture(7, 5, 0x40ff10);
 	for (unsigned side = 1; side <= 4; side++) { /* weights add up to one whatever the ratio */
@@ -187,8 +187,10 @@ test_words(void **state)
 {
 	(void)state;
 	static const struct lite_word some[] = {
-		{"below", .9f, {.1f, .5f, .1f, .04f}, 0}, {"this", .9f, {.3f, .5f, .1f, .04f}, 0},
-		{"right", .9f, {.6f, .11f, .1f, .04f}, 1}, {"Left", .9f, {.1f, .10f, .1f, .04f}, 2},
+		{"below", .9f, {.1f, .5f, .1f, .04f}, 0},
+		{"this", .9f, {.3f, .5f, .1f, .04f}, 0},
+		{"right", .9f, {.6f, .11f, .1f, .04f}, 1},
+		{"Left", .9f, {.1f, .10f, .1f, .04f}, 2},
 	};
 	struct lite_words words = words_of(some, COUNT(some));
 	lite_words_order(&words);
@@ -208,8 +210,11 @@ static void
 test_filter(void **state)
 {
 	(void)state;
-	static const struct lite_word some[] = {
-		{"EXIT", .93f, {0}, 0}, {"A4", .7f, {0}, 0}, {"tag", .88f, {0}, 1}, {"~|", .95f, {0}, 2}, {"Hello", .5f, {0}, 3}};
+	static const struct lite_word some[] = {{"EXIT", .93f, {0}, 0},
+	                                        {"A4", .7f, {0}, 0},
+	                                        {"tag", .88f, {0}, 1},
+	                                        {"~|", .95f, {0}, 2},
+	                                        {"Hello", .5f, {0}, 3}};
 	struct lite_words words = words_of(some, COUNT(some));
 	lite_words_filter(&words, LITE_PHOTO);
 	check_text(&words, false, 100, "EXIT A4");
@@ -243,9 +248,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_colors), cmocka_unit_test(test_kinds),  cmocka_unit_test(test_small),
+		cmocka_unit_test(test_colors),  cmocka_unit_test(test_kinds),  cmocka_unit_test(test_small),
 		cmocka_unit_test(test_regions), cmocka_unit_test(test_resize), cmocka_unit_test(test_words),
-		cmocka_unit_test(test_filter), cmocka_unit_test(test_append),
+		cmocka_unit_test(test_filter),  cmocka_unit_test(test_append),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

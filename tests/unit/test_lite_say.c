@@ -8,17 +8,39 @@
 #include "engine/lite_judge.h"
 #include "engine/lite_say.h"
 
-static const char *const labels[] = {"???",      "Person", "Cat",      "Dog",    "Coffee cup", "Footwear",       "Box",
-                                     "Cattle",   "Book",   "Computer mouse", "High heels", "Car", "Laptop", "Apple"};
+static const char *const labels[] = {"???",        "Person", "Cat",    "Dog",  "Coffee cup",
+                                     "Footwear",   "Box",    "Cattle", "Book", "Computer mouse",
+                                     "High heels", "Car",    "Laptop", "Apple"};
 enum { PERSON = 1, CAT, DOG, CUP, FOOTWEAR, BOX, CATTLE, BOOK, MOUSE, HEELS, CAR, LAPTOP, APPLE };
 
-#define CENTRE {.4f, .4f, .2f, .2f}
-#define LEFT {.05f, .4f, .2f, .2f}
-#define RIGHT {.75f, .4f, .2f, .2f}
-#define TOP_LEFT {0.f, 0.f, .2f, .2f}
-#define BOTTOM {.4f, .8f, .2f, .2f}
-#define LARGE {.02f, .02f, .9f, .9f}
-#define TALL {.4f, .05f, .2f, .9f}
+#define CENTRE                                                                                                         \
+	{                                                                                                                  \
+		.4f, .4f, .2f, .2f                                                                                             \
+	}
+#define LEFT                                                                                                           \
+	{                                                                                                                  \
+		.05f, .4f, .2f, .2f                                                                                            \
+	}
+#define RIGHT                                                                                                          \
+	{                                                                                                                  \
+		.75f, .4f, .2f, .2f                                                                                            \
+	}
+#define TOP_LEFT                                                                                                       \
+	{                                                                                                                  \
+		0.f, 0.f, .2f, .2f                                                                                             \
+	}
+#define BOTTOM                                                                                                         \
+	{                                                                                                                  \
+		.4f, .8f, .2f, .2f                                                                                             \
+	}
+#define LARGE                                                                                                          \
+	{                                                                                                                  \
+		.02f, .02f, .9f, .9f                                                                                           \
+	}
+#define TALL                                                                                                           \
+	{                                                                                                                  \
+		.4f, .05f, .2f, .9f                                                                                            \
+	}
 
 struct golden {
 	const char *want;
@@ -37,8 +59,11 @@ static const struct golden golden[] = {
 	{"A cat, close up.", LITE_PHOTO, {{LARGE, .9f, CAT}}, {{{0}}}},
 	{"A cat in the centre.", LITE_PHOTO, {{CENTRE, .9f, CAT}}, {{{0}}}},
 	{"An apple on the left.", LITE_PHOTO, {{LEFT, .9f, APPLE}}, {{{0}}}},
-	{"One person in the centre, a coffee cup on the left; text: EXIT.", LITE_PHOTO,
-	 {{LEFT, .6f, CUP}, {TALL, .6f, PERSON}}, {{{0}}}, "EXIT"},
+	{"One person in the centre, a coffee cup on the left; text: EXIT.",
+     LITE_PHOTO,
+     {{LEFT, .6f, CUP}, {TALL, .6f, PERSON}},
+     {{{0}}},
+     "EXIT"},
 	{"One person in the centre.", LITE_PHOTO, {{TALL, .6f, PERSON}}, {{{.45f, .1f, .1f, .1f}, .9f, 0}}},
 	{"One person, close up.", LITE_PHOTO, {{LARGE, .6f, PERSON}}, {{{.3f, .2f, .4f, .5f}, .9f, 0}}},
 	{"One face, close up.", LITE_PHOTO, {{{0}}}, {{{.2f, .2f, .6f, .6f}, .9f, 0}}},
@@ -52,37 +77,123 @@ static const struct golden golden[] = {
 	{"Cattle on the right.", LITE_PHOTO, {{RIGHT, .9f, CATTLE}}, {{{0}}}},
 	{"A high-heeled shoe at the bottom.", LITE_PHOTO, {{BOTTOM, .9f, HEELS}}, {{{0}}}},
 	{"Two computer mice in the centre.", LITE_PHOTO, {{CENTRE, .9f, MOUSE}, {CENTRE, .8f, MOUSE}}, {{{0}}}},
-	{"One person on the left, two dogs in the centre, a car on the right.", LITE_PHOTO,
-	 {{RIGHT, .6f, CAR}, {CENTRE, .9f, DOG}, {CENTRE, .9f, DOG}, {LEFT, .6f, PERSON}}, {{{0}}}},
+	{"One person on the left, two dogs in the centre, a car on the right.",
+     LITE_PHOTO,
+     {{RIGHT, .6f, CAR}, {CENTRE, .9f, DOG}, {CENTRE, .9f, DOG}, {LEFT, .6f, PERSON}},
+     {{{0}}}},
 	{"One person on the left, a cat in the centre, a dog in the centre, a coffee cup in the centre, a box in the "
-	 "centre and one more thing.", LITE_PHOTO,
-	 {{CENTRE, .95f, CAT}, {CENTRE, .94f, DOG}, {CENTRE, .93f, CUP}, {CENTRE, .92f, BOX}, {LEFT, .5f, PERSON},
-	  {RIGHT, .5f, CAR}}, {{{0}}}},
+     "centre and one more thing.",
+     LITE_PHOTO,
+     {{CENTRE, .95f, CAT},
+      {CENTRE, .94f, DOG},
+      {CENTRE, .93f, CUP},
+      {CENTRE, .92f, BOX},
+      {LEFT, .5f, PERSON},
+      {RIGHT, .5f, CAR}},
+     {{{0}}}},
 	{"One person on the left, one face on the right.", LITE_PHOTO, {{LEFT, .9f, PERSON}}, {{RIGHT, .9f, 0}}},
-	{"A photo, mostly dark blue and black; nothing that this model knows.", LITE_PHOTO, {{{0}}}, {{{0}}}, NULL, false,
-	 false, {{"dark blue", .5f}, {"black", .3f}}, .3f},
-	{"A dark photo, mostly black; nothing that this model knows.", LITE_PHOTO, {{{0}}}, {{{0}}}, NULL, false, false,
-	 {{"black", .9f}}, .02f},
-	{"A photo, in many colours; nothing that this model knows.", LITE_PHOTO, {{{0}}}, {{{0}}}, NULL, false, false,
-	 {{"red", .1f}, {"blue", .1f}}, .4f},
-	{"A drawn picture, mostly red, blue and white; nothing that this model knows.", LITE_PHOTO, {{{0}}}, {{{0}}}, NULL,
-	 false, false, {{"red", .3f}, {"blue", .2f}, {"white", .2f}}, .4f, true},
-	{"A photo, mostly green; no model to name things with.", LITE_PHOTO, {{{0}}}, {{{0}}}, NULL, true, false,
-	 {{"green", .8f}}, .4f},
-	{"A photo, mostly red; nothing that this model knows; text: STOP.", LITE_PHOTO, {{{0}}}, {{{0}}}, "STOP", false,
-	 false, {{"red", .8f}}, .4f},
+	{"A photo, mostly dark blue and black; nothing that this model knows.",
+     LITE_PHOTO,
+     {{{0}}},
+     {{{0}}},
+     NULL,
+     false,
+     false,
+     {{"dark blue", .5f}, {"black", .3f}},
+     .3f},
+	{"A dark photo, mostly black; nothing that this model knows.",
+     LITE_PHOTO,
+     {{{0}}},
+     {{{0}}},
+     NULL,
+     false,
+     false,
+     {{"black", .9f}},
+     .02f},
+	{"A photo, in many colours; nothing that this model knows.",
+     LITE_PHOTO,
+     {{{0}}},
+     {{{0}}},
+     NULL,
+     false,
+     false,
+     {{"red", .1f}, {"blue", .1f}},
+     .4f},
+	{"A drawn picture, mostly red, blue and white; nothing that this model knows.",
+     LITE_PHOTO,
+     {{{0}}},
+     {{{0}}},
+     NULL,
+     false,
+     false,
+     {{"red", .3f}, {"blue", .2f}, {"white", .2f}},
+     .4f,
+     true},
+	{"A photo, mostly green; no model to name things with.",
+     LITE_PHOTO,
+     {{{0}}},
+     {{{0}}},
+     NULL,
+     true,
+     false,
+     {{"green", .8f}},
+     .4f},
+	{"A photo, mostly red; nothing that this model knows; text: STOP.",
+     LITE_PHOTO,
+     {{{0}}},
+     {{{0}}},
+     "STOP",
+     false,
+     false,
+     {{"red", .8f}},
+     .4f},
 	{"A blank picture, all white.", LITE_BLANK, {{{0}}}, {{{0}}}, NULL, false, false, {{"white", 1.f}}, 1.f},
-	{"A screen, mostly black; text: make check 12 passed.", LITE_SCREEN, {{{0}}}, {{{0}}}, "make check 12 passed.",
-	 false, false, {{"black", .9f}}, .1f},
-	{"A screen, mostly white, with a cat on the left; text: File Edit.", LITE_SCREEN, {{LEFT, .9f, CAT}}, {{{0}}},
-	 "File Edit", false, false, {{"white", .9f}}, .9f},
-	{"A page, mostly white; no text that can be read.", LITE_PAGE, {{{0}}}, {{{0}}}, "", false, false,
-	 {{"white", .9f}}, .9f},
-	{"A page, mostly white; text that was not read, for want of language data.", LITE_PAGE, {{{0}}}, {{{0}}}, NULL,
-	 false, true, {{"white", .9f}}, .9f},
+	{"A screen, mostly black; text: make check 12 passed.",
+     LITE_SCREEN,
+     {{{0}}},
+     {{{0}}},
+     "make check 12 passed.",
+     false,
+     false,
+     {{"black", .9f}},
+     .1f},
+	{"A screen, mostly white, with a cat on the left; text: File Edit.",
+     LITE_SCREEN,
+     {{LEFT, .9f, CAT}},
+     {{{0}}},
+     "File Edit",
+     false,
+     false,
+     {{"white", .9f}},
+     .9f},
+	{"A page, mostly white; no text that can be read.",
+     LITE_PAGE,
+     {{{0}}},
+     {{{0}}},
+     "",
+     false,
+     false,
+     {{"white", .9f}},
+     .9f},
+	{"A page, mostly white; text that was not read, for want of language data.",
+     LITE_PAGE,
+     {{{0}}},
+     {{{0}}},
+     NULL,
+     false,
+     true,
+     {{"white", .9f}},
+     .9f},
 	{"A page, mostly white; text: Is it?", LITE_PAGE, {{{0}}}, {{{0}}}, "Is it?", false, false, {{"white", .9f}}, .9f},
-	{"A page, mostly white; text: first, second.", LITE_PAGE, {{{0}}}, {{{0}}}, "first, second,", false, false,
-	 {{"white", .9f}}, .9f},
+	{"A page, mostly white; text: first, second.",
+     LITE_PAGE,
+     {{{0}}},
+     {{{0}}},
+     "first, second,",
+     false,
+     false,
+     {{"white", .9f}},
+     .9f},
 };
 
 static size_t
@@ -109,8 +220,12 @@ test_golden(void **state)
 		char text[2 * LITE_SAY_BYTES], read[LITE_SAY_BYTES];
 		struct lite_look look = {.kind = g->kind, .drawn = g->drawn, .measure = {.brightness = g->brightness}};
 		struct lite_words words = {.word = word};
-		struct lite_scene scene = {.look = &look, .objects = &objects, .faces = &faces, .labels = labels,
-		                           .looked = !g->blind, .words = &words};
+		struct lite_scene scene = {.look = &look,
+		                           .objects = &objects,
+		                           .faces = &faces,
+		                           .labels = labels,
+		                           .looked = !g->blind,
+		                           .words = &words};
 		objects.count = faces.count = 0;
 		for (size_t k = 0; k < COUNT(g->objects) && g->objects[k].kind != 0; k++)
 			objects.find[objects.count++] = g->objects[k];
