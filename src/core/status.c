@@ -166,8 +166,8 @@ status_json(struct scry *scry, int probe, char **json, struct why *why)
 		json_decref(workers);
 		workers = NULL;
 	}
-	return dump(json_pack("{s:s, s:s, s:i, s:i, s:o}", "version", SCRY_VERSION, "workers_folder", folder.text,
-	                      "cpus", (int)scry->host.cpus, "ram_mb", (int)scry->host.ram_mb, "workers", workers),
+	return dump(json_pack("{s:s, s:s, s:i, s:i, s:o}", "version", SCRY_VERSION, "workers_folder", folder.text, "cpus",
+	                      (int)scry->host.cpus, "ram_mb", (int)scry->host.ram_mb, "workers", workers),
 	            json, why);
 }
 

@@ -100,8 +100,10 @@ static int
 explain(int error, const struct picture *picture, size_t size, struct why *why)
 {
 	if (error == AVERROR(ENOMEM) || words.no_memory)
-		return why_set(why, SCRY_E_LIMIT, "this %s of %ux%u pixels needs more memory than decoding may use; scale it down "
-		               "first", picture->name, picture->width, picture->height);
+		return why_set(why, SCRY_E_LIMIT,
+		               "this %s of %ux%u pixels needs more memory than decoding may use; scale it down "
+		               "first",
+		               picture->name, picture->width, picture->height);
 	if (error == AVERROR_PATCHWELCOME || error == AVERROR(ENOSYS))
 		return why_set(why, SCRY_E_INPUT, "this kind of %s is not read here%s%s; save it as JPEG or plain PNG",
 		               picture->name, words.last[0] != '\0' ? ": " : "", words.last);
@@ -117,7 +119,8 @@ open_decoder(const struct picture *picture, const struct picture_tile *tile, int
 {
 	const AVCodec *codec = find_decoder(picture->kind);
 	if (codec == NULL)
-		return why_set(why, SCRY_E_INPUT, "this FFmpeg was built without a decoder for %s; save the picture as JPEG or PNG",
+		return why_set(why, SCRY_E_INPUT,
+		               "this FFmpeg was built without a decoder for %s; save the picture as JPEG or PNG",
 		               picture->name);
 	AVCodecContext *context = avcodec_alloc_context3(codec);
 	if (context == NULL)
@@ -126,7 +129,8 @@ open_decoder(const struct picture *picture, const struct picture_tile *tile, int
 	context->thread_type = FF_THREAD_SLICE;
 	/* A thousand tiles that say 64x64 and are 64 megapixels each would take minutes. */
 	int64_t tile_pixels = ((int64_t)tile->width + 128) * ((int64_t)tile->height + 128);
-	context->max_pixels = tile->width > 0 && tile_pixels < (int64_t)EYE_PIXELS_MAX ? tile_pixels : (int64_t)EYE_PIXELS_MAX;
+	context->max_pixels =
+		tile->width > 0 && tile_pixels < (int64_t)EYE_PIXELS_MAX ? tile_pixels : (int64_t)EYE_PIXELS_MAX;
 	context->err_recognition = AV_EF_CRCCHECK | AV_EF_EXPLODE;
 	context->discard_damaged_percentage = 0;
 	context->get_buffer2 = new_buffer;
@@ -177,8 +181,9 @@ decode_tile(AVCodecContext *context, const struct picture_tile *tile, AVFrame *f
 	}
 	av_packet_free(&packet);
 	avcodec_flush_buffers(context);
-	return error >= 0 && (frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT)
-	           ? AVERROR_INVALIDDATA : error;
+	return error >= 0 && (frame->decode_error_flags != 0 || frame->flags & AV_FRAME_FLAG_CORRUPT) ?
+		AVERROR_INVALIDDATA :
+		error;
 }
 
 static AVFrame *
@@ -292,7 +297,7 @@ is_full_range(const AVFrame *frame)
 {
 	const AVPixFmtDescriptor *format = av_pix_fmt_desc_get(frame->format);
 	return frame->color_range == AVCOL_RANGE_JPEG ||
-	       (frame->color_range == AVCOL_RANGE_UNSPECIFIED && format->nb_components <= 2);
+		(frame->color_range == AVCOL_RANGE_UNSPECIFIED && format->nb_components <= 2);
 }
 
 static struct SwsContext *
@@ -316,14 +321,15 @@ new_scaler(const AVFrame *from, bool fast, enum AVPixelFormat format, uint32_t w
 	if (scaler == NULL)
 		return NULL;
 	/* What does not name its matrix is BT.601: JFIF, WebP, and by MIAF (ISO/IEC 23000-22) AVIF and HEIC. */
-	const int *matrix = sws_getCoefficients(from->colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_ITU601
-	                                                                                  : (int)from->colorspace);
+	const int *matrix =
+		sws_getCoefficients(from->colorspace == AVCOL_SPC_UNSPECIFIED ? SWS_CS_ITU601 : (int)from->colorspace);
 	sws_setColorspaceDetails(scaler, matrix, full_range, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
 	return scaler;
 }
 
 static int
-convert(const AVFrame *from, bool fast, enum AVPixelFormat format, uint32_t width, uint32_t height, uint8_t *to, size_t stride)
+convert(const AVFrame *from, bool fast, enum AVPixelFormat format, uint32_t width, uint32_t height, uint8_t *to,
+        size_t stride)
 {
 	struct SwsContext *scaler = new_scaler(from, fast, format, width, height);
 	if (scaler == NULL)
@@ -374,7 +380,8 @@ make_rgba(const struct picture *picture, const AVFrame *alpha, AVFrame **frame)
 	if (x + width <= picture->width && y + height <= picture->height) {
 		if (width < picture->width || height < picture->height)
 			memset(rgba->data[0], 0, stride * picture->height); /* transparent */
-		error = convert(*frame, false, AV_PIX_FMT_RGBA, width, height, rgba->data[0] + y * stride + 4 * (size_t)x, stride);
+		error =
+			convert(*frame, false, AV_PIX_FMT_RGBA, width, height, rgba->data[0] + y * stride + 4 * (size_t)x, stride);
 	}
 	if (error >= 0 && alpha != NULL)
 		error = take_alpha(rgba, alpha);
@@ -389,8 +396,8 @@ static int
 flatten(const struct picture *picture, const AVFrame *alpha, AVFrame **frame)
 {
 	const AVPixFmtDescriptor *format = av_pix_fmt_desc_get((*frame)->format);
-	bool partial = picture->kind == PICTURE_WEBP && ((uint32_t)(*frame)->width < picture->width ||
-	                                                 (uint32_t)(*frame)->height < picture->height);
+	bool partial = picture->kind == PICTURE_WEBP &&
+		((uint32_t)(*frame)->width < picture->width || (uint32_t)(*frame)->height < picture->height);
 	int error = 0;
 	if (!partial && alpha == NULL && (*frame)->format == AV_PIX_FMT_PAL8) {
 		error = av_frame_make_writable(*frame);
@@ -559,8 +566,8 @@ convert_for_encoder(const uint8_t *pixels, uint32_t stride, AVFrame *frame)
 }
 
 int
-ffmpeg_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t stride, unsigned quality,
-              uint8_t **out, size_t *out_size, struct why *why)
+ffmpeg_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t stride, unsigned quality, uint8_t **out,
+              size_t *out_size, struct why *why)
 {
 	assert(width > 0 && height > 0 && quality >= 1 && quality <= 100);
 	if (width > 65500 || height > 65500)

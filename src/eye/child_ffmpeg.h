@@ -23,8 +23,9 @@ void ffmpeg_init(ffmpeg_log_fn log);
 
 /* What is wanted: RGB24 in `pixels`, the caller's, `capacity` bytes >= 3. */
 struct ffmpeg_wanted {
-	uint32_t max_width, max_height; /* of the result, which is scaled down with its aspect kept, never up; 0: no limit */
-	bool fast; /* reduced-size JPEG decoding where the wanted size allows it; chroma repeated at the same size */
+	uint32_t max_width,
+		max_height; /* of the result, which is scaled down with its aspect kept, never up; 0: no limit */
+	bool fast;      /* reduced-size JPEG decoding where the wanted size allows it; chroma repeated at the same size */
 	uint8_t *pixels;
 	size_t capacity;
 };

@@ -31,7 +31,7 @@ struct box {
 
 struct item {
 	uint32_t id, type;
-	struct span location; /* of its entry in iloc, after the id; empty: none */
+	struct span location;                      /* of its entry in iloc, after the id; empty: none */
 	const uint8_t *properties[PROPERTIES_MAX]; /* their boxes, in the order of ipma */
 	size_t property_count;
 };
@@ -39,7 +39,7 @@ struct item {
 struct heif {
 	const uint8_t *bytes;
 	size_t size;
-	struct span idat, references; /* references: iref after its head */
+	struct span idat, references;         /* references: iref after its head */
 	const uint8_t *properties[BOXES_MAX]; /* the boxes of ipco */
 	size_t property_count;
 	const uint8_t *properties_end;
@@ -290,7 +290,8 @@ gather(struct heif *heif, const struct item *item, const uint8_t **data, size_t 
 	unsigned reference = take16(&span);
 	uint64_t base = take(&span, heif->base_bytes);
 	if (method > 1 || reference != 0)
-		return why_set(why, SCRY_E_INPUT, "this HEIF keeps its picture in an unusual place, which is not read here; save it "
+		return why_set(why, SCRY_E_INPUT,
+		               "this HEIF keeps its picture in an unusual place, which is not read here; save it "
 		               "as JPEG or PNG");
 	size_t start = heif->out_size;
 	for (unsigned count = take16(&span); count > 0; count--) {
@@ -320,8 +321,10 @@ add_tile(struct heif *heif, const struct item *item, struct picture *out, struct
 	struct span config;
 	if ((!av1 && !hevc) ||
 	    !item_property(heif, item, av1 ? CODE('a', 'v', '1', 'C') : CODE('h', 'v', 'c', 'C'), &config))
-		return why_set(why, SCRY_E_INPUT, "this HEIF is coded in a way that is not read here (\"%c%c%c%c\"); save it as JPEG "
-		               "or PNG", (int)(item->type >> 24), (int)(item->type >> 16 & 255), (int)(item->type >> 8 & 255),
+		return why_set(why, SCRY_E_INPUT,
+		               "this HEIF is coded in a way that is not read here (\"%c%c%c%c\"); save it as JPEG "
+		               "or PNG",
+		               (int)(item->type >> 24), (int)(item->type >> 16 & 255), (int)(item->type >> 8 & 255),
 		               (int)(item->type & 255));
 	enum picture_kind kind = av1 ? PICTURE_AV1 : PICTURE_HEVC;
 	if (out->color.count + out->alpha.count > 0 && kind != out->kind)
@@ -391,8 +394,8 @@ add_grid(struct heif *heif, const struct item *item, struct picture *out, struct
 		return error;
 	size_t count = (size_t)grid.rows * grid.columns;
 	if (count > EYE_TILES_MAX)
-		return why_set(why, SCRY_E_LIMIT, "%zu tiles are over the limit of %d for a picture; scale it down first", count,
-		               EYE_TILES_MAX);
+		return why_set(why, SCRY_E_LIMIT, "%zu tiles are over the limit of %d for a picture; scale it down first",
+		               count, EYE_TILES_MAX);
 	if (!find_references(heif, CODE('d', 'i', 'm', 'g'), item->id, &tiles) ||
 	    (size_t)(tiles.end - tiles.at) != count * heif->reference_bytes)
 		return why_set(why, SCRY_E_INPUT, "damaged heif: it is made of %zu tiles and does not say which", count);
@@ -579,8 +582,8 @@ heif_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 	while (next_box(&file, &box) && box.type != CODE('m', 'e', 't', 'a'))
 		continue;
 	if (box.type != CODE('m', 'e', 't', 'a'))
-		return file.at < file.end ? picture_truncated("heif", size, why)
-		                          : why_set(why, SCRY_E_INPUT, "this HEIF holds an animation and no still picture");
+		return file.at < file.end ? picture_truncated("heif", size, why) :
+									why_set(why, SCRY_E_INPUT, "this HEIF holds an animation and no still picture");
 	struct heif *heif = calloc(1, sizeof(*heif));
 	struct item *items = calloc(ITEMS_MAX, sizeof(*items));
 	int error = SCRY_E_MEMORY;

@@ -39,8 +39,8 @@ enum {
 struct jpeg {
 	uint8_t *bytes;
 	size_t size;
-	size_t at;  /* next byte to be read */
-	size_t end; /* of what is kept, <= at */
+	size_t at;           /* next byte to be read */
+	size_t end;          /* of what is kept, <= at */
 	unsigned frame;      /* marker of the frame header, 0: none yet */
 	unsigned components; /* of the frame */
 	unsigned scans;
@@ -51,7 +51,8 @@ static bool
 is_frame(unsigned marker)
 {
 	return (marker >= JPEG_SOF0 && marker <= JPEG_SOF15 && marker != JPEG_DHT && marker != JPEG_JPG &&
-	        marker != JPEG_DAC) || marker == JPEG_SOF55;
+	        marker != JPEG_DAC) ||
+		marker == JPEG_SOF55;
 }
 
 /* What the decoder needs. Adobe's segment says how the colours are meant; all others (thumbnails, profiles, comments
@@ -60,7 +61,7 @@ static bool
 is_needed(unsigned marker)
 {
 	return marker == JPEG_DHT || marker == JPEG_DQT || marker == JPEG_DRI || marker == JPEG_SOS ||
-	       marker == JPEG_APP14 || is_frame(marker);
+		marker == JPEG_APP14 || is_frame(marker);
 }
 
 static void
@@ -111,9 +112,13 @@ static int
 read_frame(struct jpeg *jpeg, unsigned marker, const uint8_t *body, size_t length, struct picture *out, struct why *why)
 {
 	if (marker > JPEG_SOF2)
-		return why_set(why, SCRY_E_INPUT, "this JPEG is of a rare kind (%s), which is not read here; save it as a normal "
-		               "JPEG or PNG", marker == JPEG_SOF55 ? "JPEG-LS" : marker >= 0xc9 ? "arithmetic coding" :
-		               marker == 0xc3 ? "lossless" : "hierarchical");
+		return why_set(why, SCRY_E_INPUT,
+		               "this JPEG is of a rare kind (%s), which is not read here; save it as a normal "
+		               "JPEG or PNG",
+		               marker == JPEG_SOF55 ? "JPEG-LS" :
+		                   marker >= 0xc9   ? "arithmetic coding" :
+		                   marker == 0xc3   ? "lossless" :
+		                                      "hierarchical");
 	if (jpeg->frame != 0)
 		return why_set(why, SCRY_E_INPUT, "damaged jpeg: a second picture begins inside the first");
 	if (length < 6)
@@ -131,8 +136,10 @@ read_scan(struct jpeg *jpeg, const uint8_t *body, size_t length, const struct pi
 	if (jpeg->scans++ == 0)
 		jpeg->first_scan = body[0];
 	if ((uint64_t)picture->width * picture->height * jpeg->scans > JPEG_WORK_MAX)
-		return why_set(why, SCRY_E_LIMIT, "this JPEG paints its %ux%u pixels more than %u times over, which no camera does; "
-		               "save it again", picture->width, picture->height, jpeg->scans - 1);
+		return why_set(why, SCRY_E_LIMIT,
+		               "this JPEG paints its %ux%u pixels more than %u times over, which no camera does; "
+		               "save it again",
+		               picture->width, picture->height, jpeg->scans - 1);
 	return SCRY_OK;
 }
 
@@ -144,7 +151,8 @@ read_segment(struct jpeg *jpeg, unsigned marker, struct picture *out, struct why
 		return 1;
 	size_t start = jpeg->at - 2, length = picture_be16(jpeg->bytes + jpeg->at);
 	if (length < 2)
-		return why_set(why, SCRY_E_INPUT, "damaged jpeg: the segment at byte %zu has no room for its own length", start);
+		return why_set(why, SCRY_E_INPUT, "damaged jpeg: the segment at byte %zu has no room for its own length",
+		               start);
 	if (length > jpeg->size - jpeg->at)
 		return 1;
 	const uint8_t *body = jpeg->bytes + jpeg->at + 2;
@@ -216,10 +224,9 @@ jpeg_quantisers(unsigned quality, uint16_t luma[64], uint16_t chroma[64])
 	/* ITU-T T.81, tables K.1 and K.2. */
 	static const uint8_t tables[2][64] = {
 		{
-			16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,
-			14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,
-			18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,
-			49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+			16, 11,  10,  16, 24, 40, 51, 61, 12,  12,  14,  19,  26, 58, 60, 55,  14,  13,  16,  24, 40, 57,
+			69, 56,  14,  17, 22, 29, 51, 87, 80,  62,  18,  22,  37, 56, 68, 109, 103, 77,  24,  35, 55, 64,
+			81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98,  112, 100, 103, 99,
 		},
 		{
 			17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99,

@@ -71,11 +71,12 @@ read_input(int fd, uint8_t **out, size_t *out_size, struct why *why)
 	uint8_t first;
 	off_t end = lseek(fd, 0, SEEK_END); /* of a folder: the largest number; of a pipe: an error */
 	if (end < 0 || pread(fd, &first, 1, 0) < 0)
-		return why_set(why, SCRY_E_INPUT, "cannot be read: %s", errno == ESPIPE ? "it is a pipe, not a file" :
-		               strerror(errno));
+		return why_set(why, SCRY_E_INPUT, "cannot be read: %s",
+		               errno == ESPIPE ? "it is a pipe, not a file" : strerror(errno));
 	if ((uint64_t)end > EYE_INPUT_MAX)
-		return why_set(why, SCRY_E_LIMIT, "%lld bytes are over the limit of %zu MiB for a picture; make it smaller first",
-		               (long long)end, EYE_INPUT_MAX >> 20);
+		return why_set(why, SCRY_E_LIMIT,
+		               "%lld bytes are over the limit of %zu MiB for a picture; make it smaller first", (long long)end,
+		               EYE_INPUT_MAX >> 20);
 	size_t size = (size_t)end, have = 0;
 	uint8_t *bytes = malloc(size + EYE_PADDING);
 	if (bytes == NULL)
@@ -156,7 +157,8 @@ decode(struct msg *msg)
 	_cleanup_fd_ int fd = msg_take_fd(msg);
 	struct slots *ring = find_ring(body->ring);
 	if (ring == NULL) {
-		child_failed(request, SCRY_E_SYSTEM, "there is no memory for frames (ring %u); the core did not send it", body->ring);
+		child_failed(request, SCRY_E_SYSTEM, "there is no memory for frames (ring %u); the core did not send it",
+		             body->ring);
 		return;
 	}
 	int slot = slots_claim(ring);
@@ -187,8 +189,8 @@ encode_slot(const struct proto_encode *body, uint8_t **out, size_t *out_size, st
 		return why_set(why, SCRY_E_ARGUMENT, "the frame that was to be encoded is not there any more");
 	if (body->quality < 1 || body->quality > 100)
 		return why_set(why, SCRY_E_ARGUMENT, "JPEG quality is 1 to 100, not %u", body->quality);
-	return ffmpeg_encode(slots_frame(ring, body->slot), head.width, head.height, head.stride, body->quality, out, out_size,
-	                     why);
+	return ffmpeg_encode(slots_frame(ring, body->slot), head.width, head.height, head.stride, body->quality, out,
+	                     out_size, why);
 }
 
 static void

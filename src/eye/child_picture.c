@@ -56,9 +56,10 @@ picture_set_data(struct picture *picture, const uint8_t *data, size_t size, stru
 int
 picture_truncated(const char *name, size_t size, struct why *why)
 {
-	return why_set(why, SCRY_E_INPUT,
-	               "truncated %s: the file ends after %zu bytes, before the picture is complete; fetch or save it again",
-	               name, size);
+	return why_set(
+		why, SCRY_E_INPUT,
+		"truncated %s: the file ends after %zu bytes, before the picture is complete; fetch or save it again", name,
+		size);
 }
 
 /* --- PNG: ISO/IEC 15948 ----------------------------------------------------------------------------------- */
@@ -122,8 +123,9 @@ png_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 			out->orientation = exif_orientation(bytes + at + 8, length);
 		if (memcmp(type, "IDAT", 4) == 0) {
 			if (length > data_left)
-				return why_set(why, SCRY_E_LIMIT, "this PNG holds far more data than its %ux%u pixels can be; save it again",
-				               out->width, out->height);
+				return why_set(why, SCRY_E_LIMIT,
+				               "this PNG holds far more data than its %ux%u pixels can be; save it again", out->width,
+				               out->height);
 			data_left -= length;
 			has_data = true;
 		}
@@ -234,8 +236,9 @@ bmp_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 	if (runs || (file_size <= size && size < wanted))
 		wanted = runs ? file_size : pixels + line * height;
 	if (size < wanted)
-		return why_set(why, SCRY_E_INPUT, "truncated bmp: the file ends after %zu of its %llu bytes; fetch or save it again",
-		               size, (unsigned long long)wanted);
+		return why_set(why, SCRY_E_INPUT,
+		               "truncated bmp: the file ends after %zu of its %llu bytes; fetch or save it again", size,
+		               (unsigned long long)wanted);
 	/* FFmpeg wants the padding of the last row; ours follows the input. */
 	if (!runs && size < pixels + padded * height && size >= pixels + padded * (height - 1) + line)
 		size = (size_t)(pixels + padded * height);
@@ -291,7 +294,8 @@ refuse_unknown(const uint8_t *bytes, size_t size, struct why *why)
 			snprintf(start + 3 * i, sizeof(start) - 3 * i, i + 1 < count ? "%02x " : "%02x", bytes[i]);
 	return why_set(why, SCRY_E_INPUT,
 	               "not a picture of a known type (it starts with %s); JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF and HEIC "
-	               "are read", start);
+	               "are read",
+	               start);
 }
 
 int
@@ -300,15 +304,16 @@ picture_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 	if (size == 0)
 		return why_set(why, SCRY_E_INPUT, "empty: there are 0 bytes of picture");
 	if (size > EYE_INPUT_MAX)
-		return why_set(why, SCRY_E_LIMIT, "%zu bytes are over the limit of %zu MiB for a picture; make it smaller first",
-		               size, EYE_INPUT_MAX >> 20);
+		return why_set(why, SCRY_E_LIMIT,
+		               "%zu bytes are over the limit of %zu MiB for a picture; make it smaller first", size,
+		               EYE_INPUT_MAX >> 20);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (size < types[i].offset + types[i].length ||
 		    memcmp(bytes + types[i].offset, types[i].magic, types[i].length) != 0)
 			continue;
 		if (types[i].read == NULL)
-			return why_set(why, SCRY_E_INPUT, "this is a %s file, which is not read here; save it as JPEG or PNG",
-			               types[i].name);
+			return why_set(why, SCRY_E_INPUT,
+			               "this is a file of type %s, which is not read here; save it as JPEG or PNG", types[i].name);
 		struct picture picture = {.kind = types[i].kind, .name = types[i].name, .orientation = 1};
 		picture.matrix = picture.full_range = -1;
 		int error = types[i].read(bytes, size, &picture, why);

@@ -128,10 +128,12 @@ tiff_read(uint8_t *bytes, size_t size, struct picture *out, struct why *why)
 	if (!read_directory(&tiff, &directory))
 		return picture_truncated("tiff", size, why);
 	if (directory.tiled)
-		return why_set(why, SCRY_E_INPUT, "this TIFF is stored in tiles, which is not read here; save it in strips, or as "
+		return why_set(why, SCRY_E_INPUT,
+		               "this TIFF is stored in tiles, which is not read here; save it in strips, or as "
 		               "JPEG or PNG");
 	if (directory.compression == 6 || directory.compression == 7)
-		return why_set(why, SCRY_E_INPUT, "this TIFF has a JPEG inside, which is not read here; save it as JPEG or PNG");
+		return why_set(why, SCRY_E_INPUT,
+		               "this TIFF has a JPEG inside, which is not read here; save it as JPEG or PNG");
 	if (directory.orientation >= 1 && directory.orientation <= 8)
 		out->orientation = directory.orientation;
 	int error = picture_set_size(out, directory.width, directory.height, why);

@@ -17,10 +17,10 @@
 
 struct webp {
 	uint8_t *bytes;
-	size_t size;        /* of the file as far as the RIFF head says */
-	size_t end;         /* of what is kept, in front of what is read */
+	size_t size;            /* of the file as far as the RIFF head says */
+	size_t end;             /* of what is kept, in front of what is read */
 	uint32_t width, height; /* of the coded frame */
-	bool extended; /* begins with VP8X */
+	bool extended;          /* begins with VP8X */
 	bool has_alpha, has_frame;
 	bool animated;
 	uint32_t x, y, canvas_width, canvas_height;

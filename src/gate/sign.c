@@ -49,8 +49,8 @@ gate_sign(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t strid
 			}
 		}
 		for (uint32_t column = 0; column < SIGN_WIDTH; column++) {
-			uint64_t count = (uint64_t)(bottom - top) * (box_end(column, SIGN_WIDTH, width) -
-			                                             box_begin(column, SIGN_WIDTH, width));
+			uint64_t count =
+				(uint64_t)(bottom - top) * (box_end(column, SIGN_WIDTH, width) - box_begin(column, SIGN_WIDTH, width));
 			/* 77 + 150 + 29 = 256: the BT.601 weights (JFIF, ITU-T T.871 section 7) in 1/256. */
 			uint64_t luma = 77 * sums[column][0] + 150 * sums[column][1] + 29 * sums[column][2];
 			out[row * SIGN_WIDTH + column] = (uint8_t)((luma + 128 * count) / (256 * count));

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -158,4 +159,15 @@ spawn_worker(char *const argv[], const char *const env[], struct spawn_child *ou
 	*out = (struct spawn_child){.pid = pid, .pidfd = pidfd, .socket = ours, .errors = read_end};
 	ours = read_end = -1;
 	return 0;
+}
+
+void
+spawn_end(const struct spawn_child *child)
+{
+	struct pollfd end = {.fd = child->pidfd, .events = POLLIN};
+	pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
+	/* By poll: libuv has made the descriptor non-blocking, and waitid() on such a one returns EAGAIN and does not wait. */
+	while (poll(&end, 1, -1) < 0 && errno == EINTR)
+		continue;
+	waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){0}, WEXITED | WNOHANG);
 }

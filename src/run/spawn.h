@@ -18,4 +18,7 @@ struct spawn_child {
  * (descriptors, processes) with `why`. On success the caller owns the descriptors and the child. */
 int spawn_worker(char *const argv[], const char *const env[], struct spawn_child *out, struct why *why);
 
+/* Kills the process and reaps it. SIGKILL cannot be refused, so the wait is short; no zombie stays in the host process. */
+void spawn_end(const struct spawn_child *child);
+
 #endif

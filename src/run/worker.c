@@ -8,9 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -21,11 +19,11 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "run/spawn.h"
+#include "run/words.h"
 #include "scry.h"
 
 #define MESSAGES_A_TURN 64 /* read from one worker before the loop looks at others */
 #define MESSAGES_LEFT 4096 /* read from one that is dead; its socket holds far fewer */
-#define WORDS_A_TURN 128   /* chunks of its standard error */
 
 struct process {
 	struct worker *worker; /* NULL once it has left */
@@ -37,8 +35,7 @@ struct process {
 	bool pinged;            /* and no PONG yet */
 	char reason[WHY_BYTES]; /* why it is being killed, or what it said itself; "" when it died on its own */
 	int error;              /* the code that goes with `reason` */
-	char words[WORKER_LAST_WORDS];
-	size_t word_bytes;
+	struct words words;
 };
 
 struct worker {
@@ -114,67 +111,11 @@ process_kill(struct process *process, int error, const char *reason)
 		set_state(process->worker, WORKER_DIED, 0);
 }
 
-/* Keeps the end of what the process writes to standard error. */
 static void
 keep_words(struct process *process)
 {
-	char chunk[512];
-	ssize_t n = 1;
-	/* As much as a pipe holds and no more: one that writes without end must not keep the loop here. */
-	for (unsigned i = 0; i < WORDS_A_TURN && (n = read(process->child.errors, chunk, sizeof(chunk))) > 0; i++) {
-		size_t room = sizeof(process->words) - 1;
-		size_t take = (size_t)n;
-		if (process->word_bytes + take > room) {
-			size_t drop = process->word_bytes + take - room;
-			drop = drop < process->word_bytes ? drop : process->word_bytes;
-			memmove(process->words, process->words + drop, process->word_bytes - drop);
-			process->word_bytes -= drop;
-		}
-		memcpy(process->words + process->word_bytes, chunk, take);
-		process->word_bytes += take;
-	}
-	process->words[process->word_bytes] = '\0';
-	if (n == 0)
+	if (!words_read(&process->words, process->child.errors))
 		uv_poll_stop(&process->errors);
-}
-
-/* The last line of the last words; that is where a program says what killed it. */
-static const char *
-last_line(char *words)
-{
-	size_t n = strlen(words);
-	while (n > 0 && (words[n - 1] == '\n' || words[n - 1] == '\r'))
-		words[--n] = '\0';
-	char *line = strrchr(words, '\n');
-	return line == NULL ? words : line + 1;
-}
-
-/* It ended itself without a word of ours: a library that it needs is missing, or it is another program altogether. One
- * that was killed at this time is a different thing, and worth another try. */
-static bool
-left_at_once(const struct process *process, const siginfo_t *end)
-{
-	return !process->hello && end->si_pid != 0 && end->si_code == CLD_EXITED;
-}
-
-static void
-tell_end(struct process *process, const siginfo_t *end, struct why *why)
-{
-	const char *name = process->worker->spec.name;
-	const char *words = last_line(process->words);
-	const char *colon = words[0] != '\0' ? "; its last words: " : "";
-	if (process->reason[0] != '\0')
-		why_set(why, 0, "%s", process->reason);
-	else if (end->si_pid == 0)
-		why_set(why, 0, "worker %s ended%s%s", name, colon, words);
-	else if (left_at_once(process, end))
-		why_set(why, 0, "%s ended with status %d before it said hello; is it a worker of scry?%s%s",
-		        process->worker->spec.path, end->si_status, colon, words);
-	else if (end->si_code == CLD_EXITED)
-		why_set(why, 0, "worker %s ended with status %d%s%s", name, end->si_status, colon, words);
-	else
-		why_set(why, 0, "worker %s died of signal %d (%s)%s%s", name, end->si_status,
-		        sigdescr_np(end->si_status) != NULL ? sigdescr_np(end->si_status) : "?", colon, words);
 }
 
 /* A start that came to nothing, or a death after good work: when may it be tried again? */
@@ -208,15 +149,18 @@ static void
 process_reaped(struct process *process)
 {
 	struct worker *worker = process->worker;
-	siginfo_t end = {0};
+	struct words_end end = {.name = worker->spec.name, .path = worker->spec.path, .hello = process->hello};
 	struct why why;
 	/* ECHILD: the host process ignores SIGCHLD and the kernel has reaped it; the end is known, its reason not. */
-	if (waitid(P_PIDFD, (id_t)process->child.pidfd, &end, WEXITED | WNOHANG) < 0 && errno != ECHILD)
+	if (waitid(P_PIDFD, (id_t)process->child.pidfd, &end.status, WEXITED | WNOHANG) < 0 && errno != ECHILD)
 		return;
 	keep_words(process);
-	tell_end(process, &end, &why);
+	if (process->reason[0] != '\0')
+		str_copy(why.text, sizeof(why.text), process->reason);
+	else
+		words_tell(&process->words, &end, &why);
 	bool stopped = process->stopped;
-	int error = process->error != 0 ? process->error : left_at_once(process, &end) ? SCRY_E_UNAVAILABLE : SCRY_E_WORKER;
+	int error = process->error != 0 ? process->error : words_left_at_once(&end) ? SCRY_E_UNAVAILABLE : SCRY_E_WORKER;
 	worker->process = NULL;
 	process_close(process);
 	if (!stopped) {
@@ -484,11 +428,9 @@ has_spoken(struct worker *worker)
 {
 	struct process *process = worker->process;
 	enum worker_state before = worker->state;
-	bool hello, pinged;
 	if (process == NULL || (before != WORKER_STARTING && before != WORKER_READY))
 		return false;
-	hello = process->hello;
-	pinged = process->pinged;
+	bool hello = process->hello, pinged = process->pinged;
 	read_messages(process, MESSAGES_A_TURN);
 	/* With its socket at an end, the pidfd has the rest of the story. */
 	return worker->state != before || process->hello != hello || process->pinged != pinged ||
@@ -512,11 +454,8 @@ on_timer(uv_timer_t *timer)
 		pidfd_send_signal(worker->process->child.pidfd, SIGKILL, NULL, 0);
 		break;
 	case WORKER_BACKOFF:
-		set_state(worker, WORKER_IDLE, 0);
-		if (worker->needed)
-			start_or_report(worker);
-		break;
 	case WORKER_IDLE: /* worker_need() asked for a start from the loop */
+		set_state(worker, WORKER_IDLE, 0);
 		if (worker->needed)
 			start_or_report(worker);
 		break;
@@ -551,25 +490,13 @@ on_timer_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-/* SIGKILL cannot be refused, so this wait is short; no zombie stays in the host process. By poll: libuv has made the
- * descriptor non-blocking, which makes waitid() on it return EAGAIN instead of waiting. */
-static void
-wait_for_end(const struct spawn_child *child)
-{
-	struct pollfd end = {.fd = child->pidfd, .events = POLLIN};
-	while (poll(&end, 1, -1) < 0 && errno == EINTR)
-		continue;
-	waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){0}, WEXITED | WNOHANG);
-}
-
 void
 worker_destroy(struct worker *worker)
 {
 	if (worker == NULL)
 		return;
 	if (worker->process != NULL) {
-		pidfd_send_signal(worker->process->child.pidfd, SIGKILL, NULL, 0);
-		wait_for_end(&worker->process->child);
+		spawn_end(&worker->process->child);
 		process_close(worker->process);
 	}
 	uv_close((uv_handle_t *)&worker->timer, on_timer_closed);

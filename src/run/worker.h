@@ -38,7 +38,6 @@ const char *worker_state_name(enum worker_state state);
 #define WORKER_PONG_MS 5000    /* PING to PONG */
 #define WORKER_RETRY_MS 30000  /* FAILED to the next try */
 #endif
-#define WORKER_LAST_WORDS 1024 /* bytes of standard error kept */
 
 struct worker;
 

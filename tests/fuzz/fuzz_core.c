@@ -130,6 +130,12 @@ __wrap_pidfd_send_signal(int pidfd, int signal, siginfo_t *info, unsigned flags)
 	return 0;
 }
 
+void
+spawn_end(const struct spawn_child *child)
+{
+	must(__wrap_pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0) == 0);
+}
+
 int
 __wrap_waitid(idtype_t type, id_t id, siginfo_t *end, int options)
 {
@@ -284,7 +290,8 @@ listen_to_core(struct peer *peer)
 		if (msg.head.type == PROTO_RING && peer == &peers[EYE]) {
 			slots_destroy(peer->ring);
 			peer->ring = NULL;
-			must(slots_attach(msg_take_fd(&msg), msg.body.ring.slots, msg.body.ring.slot_bytes, true, &peer->ring) == 0);
+			must(slots_attach(msg_take_fd(&msg), msg.body.ring.slots, msg.body.ring.slot_bytes, true, &peer->ring) ==
+			     0);
 		}
 		msg_close(&msg);
 	}
@@ -323,8 +330,9 @@ say_hello(struct input *in)
 static void
 say_anything(struct input *in)
 {
-	static const uint8_t types[] = {PROTO_HELLO, PROTO_READY, PROTO_FAILED, PROTO_FRAME,  PROTO_ENCODED, PROTO_PIECE_OF_TEXT,
-	                                PROTO_ITEM,  PROTO_DONE,  PROTO_PONG,   PROTO_PROBED, PROTO_LOG,     PROTO_PING};
+	static const uint8_t types[] = {PROTO_HELLO,   PROTO_READY,         PROTO_FAILED, PROTO_FRAME,
+	                                PROTO_ENCODED, PROTO_PIECE_OF_TEXT, PROTO_ITEM,   PROTO_DONE,
+	                                PROTO_PONG,    PROTO_PROBED,        PROTO_LOG,    PROTO_PING};
 	unsigned char body[PROTO_MAX];
 	struct peer *peer = &peers[take(in) % ROLES];
 	unsigned type = types[take(in) % sizeof(types)], which = take(in);
@@ -421,10 +429,9 @@ turn_once(struct input *in)
 	turn();
 }
 
-static void (*const operations[])(struct input *in) = {turn_once,    offer_decode, offer_describe, turn_once,
-                                                       say_hello,    say_anything, say_anything,   say_bytes,
-                                                       show_frame,   scribble,     give_back,      last_words,
-                                                       start_or_stop, die,         cancel,         turn_once};
+static void (*const operations[])(struct input *in) = {
+	turn_once,  offer_decode, offer_describe, turn_once,  say_hello,     say_anything, say_anything, say_bytes,
+	show_frame, scribble,     give_back,      last_words, start_or_stop, die,          cancel,       turn_once};
 
 /* --- one run ---------------------------------------------------------------------------------------------- */
 

@@ -87,7 +87,8 @@ decode(const uint8_t *bytes, size_t size, uint32_t max_width, uint32_t max_heigh
 		assert_true(frame.stride >= frame.width * 3 && (uint64_t)frame.stride * frame.height <= capacity);
 		*out = (struct image){malloc((size_t)frame.width * frame.height * 3), frame.width, frame.height, frame};
 		for (uint32_t y = 0; y < frame.height; y++)
-			memcpy(out->pixels + (size_t)y * frame.width * 3, pixels + (size_t)y * frame.stride, (size_t)frame.width * 3);
+			memcpy(out->pixels + (size_t)y * frame.width * 3, pixels + (size_t)y * frame.stride,
+			       (size_t)frame.width * 3);
 	} else {
 		assert_true(strlen(why->text) > 10);
 	}
@@ -165,8 +166,8 @@ test_bad(void **state)
 		bool said = strcmp(entry->fragment, "-") == 0 || strstr(why.text, entry->fragment) != NULL;
 		if (error == entry->error && said && took < 2000000)
 			continue;
-		print_error("%s: error %d instead of %d in %u ms: %s\n", entry->file, error, entry->error, (unsigned)(took / 1000),
-		            why.text);
+		print_error("%s: error %d instead of %d in %u ms: %s\n", entry->file, error, entry->error,
+		            (unsigned)(took / 1000), why.text);
 		failures++;
 		if (error == 0)
 			free(image.pixels);
@@ -193,14 +194,16 @@ test_cut(void **state)
 			struct image image;
 			if (cut >= size)
 				continue;
-			int error = decode(bytes, cut, 0, 0, false, (size_t)reference.width * reference.height * 3 + 3, &image, &why);
+			int error =
+				decode(bytes, cut, 0, 0, false, (size_t)reference.width * reference.height * 3 + 3, &image, &why);
 			cuts++;
 			whole += error == 0;
 			if (error == SCRY_E_INPUT)
 				continue;
 			double d = error == 0 ? difference(&image, &reference) : 1000;
 			if (d > entry->tolerance + 0.5) {
-				print_error("%s cut to %zu of %zu: error %d, difference %.2f %s\n", entry->file, cut, size, error, d, why.text);
+				print_error("%s cut to %zu of %zu: error %d, difference %.2f %s\n", entry->file, cut, size, error, d,
+				            why.text);
 				failures++;
 			}
 			if (error == 0)
@@ -218,13 +221,16 @@ static void
 test_scaled(void **state)
 {
 	(void)state;
-	static const uint32_t sizes[][2] = {{640, 640}, {512, 288}, {320, 320}, {319, 200}, {160, 90}, {100, 720}, {7, 7}, {2000, 2000}};
+	static const uint32_t sizes[][2] = {{640, 640}, {512, 288}, {320, 320}, {319, 200},
+	                                    {160, 90},  {100, 720}, {7, 7},     {2000, 2000}};
 	static const struct {
 		const char *name;
 		uint32_t width, height;
 		double allowed; /* half a pixel of shift would be 8 or more; halved odd sides are off by that at the far edge */
-	} pictures[] = {{"waves.jpg", 1280, 720, 3.0}, {"waves-progressive.jpg", 1280, 720, 3.0},
-	                {"waves.png", 1280, 720, 0}, {"waves-odd.jpg", 1277, 719, 5.5}};
+	} pictures[] = {{"waves.jpg", 1280, 720, 3.0},
+	                {"waves-progressive.jpg", 1280, 720, 3.0},
+	                {"waves.png", 1280, 720, 0},
+	                {"waves-odd.jpg", 1277, 719, 5.5}};
 	for (size_t n = 0; n < sizeof(pictures) / sizeof(pictures[0]); n++) {
 		size_t size;
 		uint8_t *bytes = load(pictures[n].name, &size);
@@ -285,7 +291,8 @@ test_encode(void **state)
 		struct image image;
 		struct why why;
 		assert_int_equal(ffmpeg_encode(reference.pixels, reference.width, reference.height, reference.width * 3,
-		                               qualities[i], &bytes, &size, &why), 0);
+		                               qualities[i], &bytes, &size, &why),
+		                 0);
 		padded = calloc(1, size + EYE_PADDING);
 		memcpy(padded, bytes, size);
 		assert_int_equal(decode(padded, size, 0, 0, false, 97 * 65 * 3, &image, &why), 0);
@@ -315,10 +322,14 @@ test_fit(void **state)
 	(void)state;
 	static const uint32_t rows[][7] = {
 		/* picture, limits, capacity in pixels, result */
-		{1920, 1080, 512, 512, 1000000, 512, 288}, {1080, 1920, 512, 512, 1000000, 288, 512},
-		{100, 50, 512, 512, 1000000, 100, 50},     {60000, 1, 512, 512, 1000000, 512, 1},
-		{1, 60000, 512, 512, 1000000, 1, 512},     {1000, 1000, 0, 0, 10000, 100, 100},
-		{1920, 1080, 0, 540, 1000000, 960, 540},   {3, 3, 0, 0, 1, 1, 1},
+		{1920, 1080, 512, 512, 1000000, 512, 288},
+		{1080, 1920, 512, 512, 1000000, 288, 512},
+		{100, 50, 512, 512, 1000000, 100, 50},
+		{60000, 1, 512, 512, 1000000, 512, 1},
+		{1, 60000, 512, 512, 1000000, 1, 512},
+		{1000, 1000, 0, 0, 10000, 100, 100},
+		{1920, 1080, 0, 540, 1000000, 960, 540},
+		{3, 3, 0, 0, 1, 1, 1},
 		{1000000, 60, 0, 0, 10, 10, 1},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -342,8 +353,8 @@ read_list(void)
 	while (entry_count < ENTRIES && fgets(line, sizeof(line), list) != NULL) {
 		struct entry *entry = &entries[entry_count];
 		int hundredths;
-		if (sscanf(line, "%63[^\t]\t%d\t%63[^\t]\t%d\t%95[^\n]", entry->file, &entry->error, entry->reference, &hundredths,
-		           entry->fragment) == 5) {
+		if (sscanf(line, "%63[^\t]\t%d\t%63[^\t]\t%d\t%95[^\n]", entry->file, &entry->error, entry->reference,
+		           &hundredths, entry->fragment) == 5) {
 			entry->tolerance = hundredths / 100.0;
 			entry_count++;
 		}
@@ -362,8 +373,8 @@ main(int argc, char **argv)
 	read_list();
 	ffmpeg_init(NULL);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fit),    cmocka_unit_test(test_good),      cmocka_unit_test(test_bad),
-		cmocka_unit_test(test_cut),    cmocka_unit_test(test_scaled),    cmocka_unit_test(test_odd_sizes),
+		cmocka_unit_test(test_fit),    cmocka_unit_test(test_good),   cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_cut),    cmocka_unit_test(test_scaled), cmocka_unit_test(test_odd_sizes),
 		cmocka_unit_test(test_encode),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
