@@ -51,6 +51,9 @@ make_engine_env(struct scry *scry)
 	scry->engine_env[n++] = scry->env_text[0];
 	snprintf(scry->env_text[1], sizeof(scry->env_text[1]), "OMP_WAIT_POLICY=PASSIVE");
 	scry->engine_env[n++] = scry->env_text[1];
+	/* llama.cpp meets its threads at a barrier for every node of its graph: there a team that sleeps at once is slower by
+	 * a third. GNU's own default spins for some milliseconds and then sleeps. */
+	scry->llama_env[0] = scry->env_text[0];
 	if (fake != NULL) {
 		snprintf(scry->env_text[2], sizeof(scry->env_text[2]), "SCRY_FAKE_START=%.64s", fake);
 		scry->engine_env[n++] = scry->env_text[2];
@@ -131,6 +134,28 @@ on_later(uv_timer_t *timer)
 	}
 }
 
+static bool
+keep(const char *text, char **copy)
+{
+	*copy = text != NULL ? strdup(text) : NULL;
+	return text == NULL || *copy != NULL;
+}
+
+/* In a build folder, the models of the source tree; and where the system that scry replaces keeps them. */
+static void
+add_places(struct scry *scry)
+{
+	static const char *const theirs[] = {"/.nunba", "/.trueflow"};
+	const char *home = secure_getenv("HOME");
+	char folder[FILES_PATH];
+	files_add_place(&scry->places, scry->launch.folder);
+	for (size_t i = 0; home != NULL && home[0] == '/' && i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		int n = snprintf(folder, sizeof(folder), "%s%s", home, theirs[i]);
+		if (n > 0 && (size_t)n < sizeof(folder))
+			files_add_place(&scry->places, folder);
+	}
+}
+
 static int
 fill(struct scry *scry, const struct scry_options *options)
 {
@@ -146,10 +171,11 @@ fill(struct scry *scry, const struct scry_options *options)
 	launch_find(options->workers, &scry->launch);
 	files_places(options->models, &scry->places);
 	make_engine_env(scry);
-	if (options->backend == NULL)
-		return 0;
-	scry->backend = strdup(options->backend);
-	return scry->backend == NULL ? SCRY_E_MEMORY : 0;
+	add_places(scry);
+	if (!keep(options->backend, &scry->backend) || !keep(options->gguf, &scry->gguf) ||
+	    !keep(options->mmproj, &scry->mmproj))
+		return SCRY_E_MEMORY;
+	return 0;
 }
 
 /* libuv aborts when it closes a descriptor of its own below 3, so a host with closed standard descriptors must not get
@@ -215,6 +241,8 @@ context_destroy(struct scry *scry)
 	fd_close(&scry->timer_fd);
 	fd_close(&scry->poll_fd);
 	free(scry->backend);
+	free(scry->gguf);
+	free(scry->mmproj);
 	free(scry);
 }
 
@@ -236,6 +264,25 @@ see_language(void *user, const char *language, const char *path)
 	*(bool *)user = true;
 }
 
+bool
+context_model(const struct scry *scry, enum backend_id id, bool mmproj, char path[FILES_PATH])
+{
+	const struct backend *backend = backend_get(id);
+	const char *env = mmproj ? backend->mmproj_env : backend->model_env;
+	const char *const *names = mmproj ? backend->mmproj_files : backend->model_files;
+	const char *set = id != BACKEND_GGUF ? NULL : mmproj ? scry->mmproj : scry->gguf;
+	if (set == NULL && env != NULL)
+		set = secure_getenv(env);
+	/* What somebody named is taken as it is: a mistake in it is told when the file is opened. */
+	if (set != NULL && set[0] != '\0')
+		return str_copy(path, FILES_PATH, set);
+	for (; *names != NULL; names++) {
+		if (files_find(&scry->places, *names, path))
+			return true;
+	}
+	return false;
+}
+
 void
 context_facts(const struct scry *scry, struct backend_facts *out)
 {
@@ -245,6 +292,8 @@ context_facts(const struct scry *scry, struct backend_facts *out)
 	for (int i = 0; i < BACKEND_COUNT; i++) {
 		const struct backend *backend = backend_get((enum backend_id)i);
 		out->worker[i] = backend->program != NULL && launch_program(&scry->launch, backend->program, path);
+		out->model[i] = context_model(scry, (enum backend_id)i, false, path);
+		out->mmproj[i] = context_model(scry, (enum backend_id)i, true, path);
 	}
 	out->lite_objects =
 		files_find(&scry->places, "lite/objects.tflite", path) && files_find(&scry->places, "lite/objects.txt", path);
@@ -316,6 +365,19 @@ add_lite_files(const struct scry *scry, struct engine_setup *setup)
 	files_languages(add_language, setup);
 }
 
+/* The files of a backend in scry-llama, by the names that people know them by. */
+static void
+add_pair(const struct scry *scry, enum backend_id id, struct engine_setup *setup)
+{
+	char path[FILES_PATH];
+	for (int mmproj = 0; mmproj < 2; mmproj++) {
+		if (!context_model(scry, id, mmproj != 0, path))
+			continue;
+		const char *slash = strrchr(path, '/');
+		add_file(setup, mmproj ? PROTO_FILE_MMPROJ : PROTO_FILE_MODEL, slash != NULL ? slash + 1 : path, path);
+	}
+}
+
 static struct engine_setup *
 make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 {
@@ -326,7 +388,7 @@ make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 	launch_program(&scry->launch, backend->program, scry->engine_paths[id]);
 	setup->spec = (struct worker_spec){.name = backend->program,
 	                                   .path = scry->engine_paths[id],
-	                                   .env = scry->engine_env,
+	                                   .env = backend->model_env != NULL ? scry->llama_env : scry->engine_env,
 	                                   .role = PROTO_ROLE_ENGINE,
 	                                   .threads = scry->threads,
 	                                   .hello_ms = scry->hello_ms,
@@ -339,6 +401,8 @@ make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 	setup->ring = eye_slots(eye);
 	if (id == BACKEND_LITE)
 		add_lite_files(scry, setup);
+	if (backend->model_env != NULL)
+		add_pair(scry, id, setup);
 	return setup;
 }
 

@@ -38,6 +38,8 @@ struct scry {
 	char eye_path[LAUNCH_PATH];
 	char engine_paths[BACKEND_COUNT][LAUNCH_PATH];
 	const char *engine_env[4]; /* NULL at the end; the strings are env_text */
+	const char *llama_env[2];  /* the same for scry-llama */
+	char *gguf, *mmproj;       /* files of backend gguf; NULL: settings */
 	char env_text[3][128];
 	uv_timer_t later; /* runs what callers asked for outside of the loop: cancels */
 	struct request *requests;
@@ -53,6 +55,9 @@ void context_destroy(struct scry *scry);
 
 /* Collects what backend_select() and backend_available() ask. Looks at files, starts nothing. */
 void context_facts(const struct scry *scry, struct backend_facts *out);
+
+/* Writes where the model (or else the mmproj) of a backend is; false when it is nowhere. */
+bool context_model(const struct scry *scry, enum backend_id id, bool mmproj, char path[FILES_PATH]);
 
 /* The eye, and the engine of a backend, made when first asked for. 0 or an error with `why`. */
 int context_eye(struct scry *scry, struct eye **out, struct why *why);

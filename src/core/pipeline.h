@@ -36,6 +36,10 @@ struct request {
 	bool has_frame;
 	int fd;
 	char *name, *prompt, *language;
+	char *extra; /* choices, or the grammar of a schema */
+	enum proto_task task;
+	uint32_t seed;
+	float temperature;
 	unsigned max_tokens;
 	uint32_t flags;
 	uint64_t submitted_us, deadline_us;
