@@ -142,6 +142,9 @@ struct scry_query {
 	unsigned no_text : 1; /**< 1: do not read the text in the picture (faster; for backends that could) */
 	unsigned greedy : 1;  /**< 1: always the likeliest word, so that the same picture gets the same words */
 	float temperature;    /**< how freely words are chosen, to 2; 0: the backend's own (0.1) */
+	int keep_alive_s;     /**< the model stays loaded so long after this picture; 0: $SCRY_IDLE_UNLOAD, else the
+	                           backend's own (300 for GGUF models); negative: for good */
+	unsigned unload : 1;  /**< 1: the model is unloaded when this picture is done and no other waits */
 	unsigned seed;        /**< of that choice; the same seed makes the same choice */
 	/** 2 to 64 answers, one a line ("Yes\nNo"): the answer is one of them, and each has its probability as a label.
 	 * Nothing is generated. NULL: free words. For backends that can choose. */

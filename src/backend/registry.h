@@ -59,6 +59,7 @@ struct backend {
 	 * name the files themselves. */
 	const char *model_files[4], *mmproj_files[4];
 	const char *model_env, *mmproj_env;
+	unsigned idle_s; /* its worker is ended after so long without a question; 0: it is kept */
 };
 
 /* What is there on this machine. Collected anew for each question. */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -42,6 +43,7 @@ to_log(void *user, int level, const char *line)
 
 /* OpenMP is configured by the environment alone and reads it at load time. PASSIVE: a waiting team must not spin on the
  * two cores that the rest of the machine needs. */
+#define SPIN 1000u
 static void
 make_engine_env(struct scry *scry)
 {
@@ -51,9 +53,12 @@ make_engine_env(struct scry *scry)
 	scry->engine_env[n++] = scry->env_text[0];
 	snprintf(scry->env_text[1], sizeof(scry->env_text[1]), "OMP_WAIT_POLICY=PASSIVE");
 	scry->engine_env[n++] = scry->env_text[1];
-	/* llama.cpp meets its threads at a barrier for every node of its graph: there a team that sleeps at once is slower by
-	 * a third. GNU's own default spins for some milliseconds and then sleeps. */
+	/* llama.cpp meets its threads at a barrier for every node of its graph. A team that sleeps at once is slower by a third on
+	 * an idle machine; one that spins on is slower a hundred times on a busy one, where the thread waited for has no
+	 * processor. Some ten microseconds are between the two. */
 	scry->llama_env[0] = scry->env_text[0];
+	snprintf(scry->env_text[3], sizeof(scry->env_text[3]), "GOMP_SPINCOUNT=%u", setting("SCRY_SPIN", UINT32_MAX, SPIN));
+	scry->llama_env[1] = scry->env_text[3];
 	if (fake != NULL) {
 		snprintf(scry->env_text[2], sizeof(scry->env_text[2]), "SCRY_FAKE_START=%.64s", fake);
 		scry->engine_env[n++] = scry->env_text[2];
@@ -134,6 +139,19 @@ on_later(uv_timer_t *timer)
 	}
 }
 
+#define IDLE_NOT_SET (UINT64_MAX - 1)
+
+/* Seconds, 0 for at once, or "never". */
+static uint64_t
+idle_setting(void)
+{
+	unsigned long seconds;
+	const char *text = secure_getenv("SCRY_IDLE_UNLOAD");
+	if (text != NULL && strcmp(text, "never") == 0)
+		return JOBS_KEEP_FOREVER;
+	return text != NULL && str_number(text, 0, 10000000, &seconds) ? (uint64_t)seconds * 1000000 : IDLE_NOT_SET;
+}
+
 static bool
 keep(const char *text, char **copy)
 {
@@ -165,6 +183,8 @@ fill(struct scry *scry, const struct scry_options *options)
 		scry->threads = THREADS_MAX;
 	scry->hello_ms = setting("SCRY_WORKER_START_MS", START_MS_MAX, WORKER_HELLO_MS);
 	scry->ready_ms = setting("SCRY_MODEL_LOAD_MS", START_MS_MAX, WORKER_READY_MS);
+	scry->idle_us = idle_setting();
+	scry->limit_mb = setting("SCRY_MEMORY_LIMIT_MB", UINT32_MAX, 0);
 	scry->log_fn = options->log;
 	scry->log_user = options->log_user;
 	scry->log = (struct log){.sink = to_log, .user = scry};
@@ -227,6 +247,9 @@ context_destroy(struct scry *scry)
 		return;
 	/* Callbacks run in here: nothing new may begin, and nothing that is gone may be found. */
 	scry->closing = scry->turning = true;
+	struct request *request;
+	DL_FOREACH (scry->requests, request)
+		pipeline_let_go(request);
 	/* Engines first: the eye owns the memory that their requests' slots stand in. */
 	for (int i = 0; i < BACKEND_COUNT; i++) {
 		engine_destroy(scry->engines[i]);
@@ -328,6 +351,64 @@ context_eye(struct scry *scry, struct eye **out, struct why *why)
 	}
 	*out = scry->eye;
 	return 0;
+}
+
+/* Bytes of a model file; refused with the reason when it cannot be read. */
+static int
+size_file(const char *path, uint64_t *bytes, struct why *why)
+{
+	struct stat st;
+	if (access(path, R_OK) < 0 || stat(path, &st) < 0)
+		return why_set(why, SCRY_E_MODEL, "the model file %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return why_set(why, SCRY_E_MODEL, "the model file %s is not a file", path);
+	*bytes += (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Weights, a third of them again for what is repacked and computed with, and what a process has at least. */
+#define NEEDED_MB(bytes) ((((bytes) + (bytes) / 3) >> 20) + 64)
+
+int
+context_admit(struct scry *scry, enum backend_id id, struct why *why)
+{
+	const struct backend *backend = backend_get(id);
+	struct worker_info info = {.pid = 0};
+	char path[FILES_PATH];
+	uint64_t bytes = 0;
+	if (scry->engines[id] != NULL)
+		worker_info(jobs_worker(engine_jobs(scry->engines[id])), &info);
+	if (backend->model_env == NULL || info.pid != 0)
+		return 0;
+	for (int mmproj = 0; mmproj < 2; mmproj++) {
+		int error = context_model(scry, id, mmproj != 0, path) ? size_file(path, &bytes, why) : 0;
+		if (error < 0)
+			return error;
+	}
+	uint64_t needed = NEEDED_MB(bytes), free_mb = host_available_mb("");
+	if (scry->limit_mb != 0 && needed > scry->limit_mb)
+		return why_set(why, SCRY_E_UNAVAILABLE, "backend %s needs about %llu MB, and SCRY_MEMORY_LIMIT_MB is %u",
+		               backend->name, (unsigned long long)needed, scry->limit_mb);
+	if (needed > free_mb)
+		return why_set(
+			why, SCRY_E_UNAVAILABLE,
+			"backend %s needs about %llu MB, and %llu MB are free for this process; end others, or raise the "
+			"limit of its cgroup",
+			backend->name, (unsigned long long)needed, (unsigned long long)free_mb);
+	return 0;
+}
+
+uint64_t
+context_keep(const struct scry *scry, enum backend_id id, const struct scry_query *query)
+{
+	unsigned own = backend_get(id)->idle_s;
+	if (query->unload)
+		return 0;
+	if (query->keep_alive_s != 0)
+		return query->keep_alive_s < 0 ? JOBS_KEEP_FOREVER : (uint64_t)query->keep_alive_s * 1000000;
+	if (scry->idle_us != IDLE_NOT_SET && own != 0)
+		return scry->idle_us;
+	return own == 0 ? JOBS_KEEP_FOREVER : (uint64_t)own * 1000000;
 }
 
 static void

@@ -15,11 +15,20 @@
 #define request_of_eye(member) ((struct request *)((char *)(member)-offsetof(struct request, eye_job)))
 #define request_of_engine(member) ((struct request *)((char *)(member)-offsetof(struct request, engine_job)))
 
+void
+pipeline_let_go(struct request *request)
+{
+	if (request->holds)
+		jobs_let_go(engine_jobs(request->engine));
+	request->holds = false;
+}
+
 static void
 request_free(struct request *request)
 {
 	if (request == NULL)
 		return;
+	pipeline_let_go(request);
 	fd_close(&request->fd);
 	result_destroy(request->result);
 	free(request->name);
@@ -289,7 +298,8 @@ request_create(struct scry *scry, const struct scry_image *image, const struct s
 
 /* Both workers are started at once, so that a model loads while the picture is decoded. */
 static int
-begin(struct request *request, enum backend_id id, const struct scry_image *image, struct why *why)
+begin(struct request *request, enum backend_id id, const struct scry_image *image, const struct scry_query *query,
+      struct why *why)
 {
 	struct scry *scry = request->scry;
 	struct eye *eye;
@@ -300,7 +310,14 @@ begin(struct request *request, enum backend_id id, const struct scry_image *imag
 	}
 	error = context_eye(scry, &eye, why);
 	if (error == 0 && request->backend->runner == RUN_ENGINE) {
-		error = context_engine(scry, id, &request->engine, why);
+		error = context_admit(scry, id, why);
+		if (error == 0)
+			error = context_engine(scry, id, &request->engine, why);
+		if (error == 0) {
+			jobs_keep(engine_jobs(request->engine), context_keep(scry, id, query));
+			jobs_hold(engine_jobs(request->engine));
+			request->holds = true;
+		}
 		if (error == 0)
 			error = jobs_start(engine_jobs(request->engine), why);
 	}
@@ -342,7 +359,7 @@ pipeline_submit(struct scry *scry, const struct scry_image *image, const struct 
 	request->user = user;
 	error = bind_answer(request, query, why);
 	if (error == 0)
-		error = begin(request, choice.id, image, why);
+		error = begin(request, choice.id, image, query, why);
 	if (error < 0) {
 		request_free(request);
 		return error;
