@@ -16,13 +16,14 @@
 
 #define PATH_ROOM 512
 
-/* Errors are kept for the sentence of the request they break; the libraries' talk goes no further than that. */
+/* The first error says what is wrong and the later ones what failed because of it; it is kept for the sentence of the
+ * request. The rest of the libraries' talk goes nowhere. */
 static void
 keep_log(enum ggml_log_level level, const char *text, void *user)
 {
 	struct lm_engine *engine = user;
 	char line[PROTO_SENTENCE];
-	if (level != GGML_LOG_LEVEL_ERROR)
+	if (level != GGML_LOG_LEVEL_ERROR || engine->error[0] != '\0')
 		return;
 	str_copy(line, sizeof(line), text);
 	line[strcspn(line, "\n")] = '\0';
@@ -86,6 +87,7 @@ load_model(struct lm_engine *engine, const struct child_file *file, char *senten
 	char path[64];
 	struct llama_model_params params = llama_model_default_params();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file->fd);
+	engine->error[0] = '\0';
 	engine->model = llama_model_load_from_file(path, params);
 	if (engine->model == NULL)
 		return fail(sentence, "%s cannot be loaded as a language model%s%s", file->name, engine->error);
