@@ -46,13 +46,17 @@ lm_cache_find(struct lm_cache *cache, uint64_t key)
 	return NULL;
 }
 
+enum holding { HOLDS_ANY, HOLDS_BYTES, HOLDS_STATE };
+
+/* The least recently used frame that holds so much; free places are the oldest of all. */
 static struct lm_frame *
-oldest_but(struct lm_cache *cache, const struct lm_frame *spared, bool with_state)
+oldest_but(struct lm_cache *cache, const struct lm_frame *spared, enum holding holding)
 {
 	struct lm_frame *oldest = NULL;
 	for (size_t i = 0; i < LM_CACHE_FRAMES; i++) {
 		struct lm_frame *frame = &cache->frames[i];
-		if (frame == spared || (with_state && frame->state == NULL))
+		if (frame == spared || (holding == HOLDS_STATE && frame->state == NULL) ||
+		    (holding == HOLDS_BYTES && frame->embedding_bytes == 0))
 			continue;
 		if (oldest == NULL || frame->used < oldest->used)
 			oldest = frame;
@@ -66,7 +70,7 @@ lm_cache_take(struct lm_cache *cache, uint64_t key)
 	struct lm_frame *frame = lm_cache_find(cache, key);
 	if (frame != NULL)
 		return frame;
-	frame = oldest_but(cache, NULL, false);
+	frame = oldest_but(cache, NULL, HOLDS_ANY);
 	drop(frame);
 	frame->key = key;
 	frame->used = ++cache->clock;
@@ -90,12 +94,12 @@ make_room(struct lm_cache *cache, const struct lm_frame *spared, size_t bytes)
 	if (bytes > cache->max_bytes)
 		return false;
 	while (lm_cache_bytes(cache) + bytes > cache->max_bytes) {
-		if ((frame = oldest_but(cache, spared, true)) != NULL) {
+		if ((frame = oldest_but(cache, spared, HOLDS_STATE)) != NULL) {
 			drop_state(frame);
 			continue;
 		}
-		frame = oldest_but(cache, spared, false);
-		if (frame->used == 0)
+		frame = oldest_but(cache, spared, HOLDS_BYTES);
+		if (frame == NULL)
 			return false;
 		drop(frame);
 	}
@@ -119,7 +123,7 @@ lm_cache_embeddings(struct lm_cache *cache, struct lm_frame *frame, size_t bytes
 static void
 inherit(struct lm_cache *cache, struct lm_frame *frame, size_t bytes)
 {
-	struct lm_frame *from = oldest_but(cache, frame, true);
+	struct lm_frame *from = oldest_but(cache, frame, HOLDS_STATE);
 	if (from == NULL || from->state_room < bytes || lm_cache_bytes(cache) + bytes <= cache->max_bytes)
 		return;
 	frame->state = from->state;
