@@ -76,7 +76,7 @@ collect(struct scry *scry, bool all, struct listing *list)
 	for (int i = 0; i < BACKEND_COUNT; i++) {
 		struct engine *engine = scry->engines[i];
 		if (engine == NULL &&
-		    (!all || !backend_available((enum backend_id)i, &facts, &why) ||
+		    (!all || !facts.worker[i] || !backend_available((enum backend_id)i, &facts, &why) ||
 		     context_engine(scry, (enum backend_id)i, &engine, &why) < 0))
 			continue;
 		list->entries[list->count++] =
@@ -168,8 +168,8 @@ status_json(struct scry *scry, int probe, char **json, struct why *why)
 		json_decref(workers);
 		workers = NULL;
 	}
-	return dump(json_pack("{s:s, s:s, s:i, s:i, s:o}", "version", SCRY_VERSION, "workers_folder", folder.text,
-	                      "cpus", (int)scry->host.cpus, "ram_mb", (int)scry->host.ram_mb, "workers", workers),
+	return dump(json_pack("{s:s, s:s, s:i, s:i, s:o}", "version", SCRY_VERSION, "workers_folder", folder.text, "cpus",
+	                      (int)scry->host.cpus, "ram_mb", (int)scry->host.ram_mb, "workers", workers),
 	            json, why);
 }
 
