@@ -19,7 +19,7 @@ struct cli_args {
 	unsigned max_tokens, deadline_ms, threads;
 	unsigned seed;
 	float temperature; /* 0: not given */
-	bool yes_no, greedy;
+	bool yes_no, greedy, no_drafts;
 	bool json, stream, no_text, explain, probe, verbose, help;
 	char **names; /* what is not an option */
 	int name_count;

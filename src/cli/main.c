@@ -19,6 +19,7 @@
 #define EXPLAIN_OPTION 'E'
 #define PROBE_OPTION 'P'
 #define STREAM_OPTION 'S'
+#define NO_DRAFTS_OPTION 'F'
 #define GGUF_OPTION 'G'
 #define MMPROJ_OPTION 'J'
 #define TEMPERATURE_OPTION 'R'
@@ -48,6 +49,7 @@ static const struct cli_option {
 	{MMPROJ_OPTION, "mmproj", "FILE", "its vision tower"},
 	{TEMPERATURE_OPTION, "temperature", "T", "how freely words are chosen, 0 to 2; 0: the likeliest always (0.1)"},
 	{SEED_OPTION, "seed", "N", "of that choice"},
+	{NO_DRAFTS_OPTION, "no-drafts", NULL, "do not try the last picture's words first"},
 	{YES_NO_OPTION, "yes-no", NULL, "the answer is yes or no, with probabilities"},
 	{CHOICES_OPTION, "choices", "A,B,C", "the answer is one of these, with probabilities"},
 	{SCHEMA_OPTION, "schema", "FILE", "the answer is JSON that obeys this JSON Schema"},
@@ -61,7 +63,7 @@ static const struct cli_option {
 static const struct cli_verb verbs[] = {
 	{"describe", "  scry describe photo.jpg\n  scry describe --json screen.png | jq .\n  grim - | scry describe -\n",
      "scry describe [-b BACKEND] [-p PROMPT] [--lang LANGS] [--no-text] [--stream] [--json] IMAGE|-...",
-     "say what is in pictures", "bpnltjSTDMGJRZvh", 1, -1, cli_describe},
+     "say what is in pictures", "bpnltjSTDMGJRZFvh", 1, -1, cli_describe},
 	{"ask",
      "  scry ask --yes-no 'Is the door open?' door.jpg\n  scry ask --choices red,green 'Which light is on?' cam.jpg\n",
      "scry ask [-b BACKEND] [--yes-no | --choices A,B,C | --schema FILE] [--json] QUESTION IMAGE...",
@@ -131,7 +133,7 @@ cli_completion(const struct cli_args *args)
 		printf("%s ", verbs[i].name);
 	puts("'\n\telif [ \"$before\" = --backend ] || [ \"$before\" = -b ]; then\n\t\twords='auto");
 	printf(
-		"\t\t\t'$(scry backends --json 2>/dev/null | sed 's/\"name\":\"/\\n@/g' | sed -n 's/^@\\([a-z0-9]*\\)\".*/\\1/p')\n");
+		"\t\t\t'$(scry backends --json 2>/dev/null | sed 's/\"name\":\"/\\n@/g' | sed -n 's/^@\\([a-z0-9-]*\\)\".*/\\1/p')\n");
 	puts("\telse case ${COMP_WORDS[1]} in");
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		print_verb_completion(&verbs[i]);
@@ -207,6 +209,8 @@ take_option(struct cli_args *args, int letter, const char *value)
 		return take_temperature(args, value);
 	case SEED_OPTION:
 		return take_number(value, UINT32_MAX, 1, &args->seed);
+	case NO_DRAFTS_OPTION:
+		return args->no_drafts = true;
 	case YES_NO_OPTION:
 		return args->yes_no = true;
 	case CHOICES_OPTION:

@@ -94,6 +94,7 @@ submit(struct describing *all, struct picture *picture)
 	                           .max_tokens = args->max_tokens,
 	                           .deadline_ms = args->deadline_ms,
 	                           .no_text = args->no_text,
+	                           .no_drafts = args->no_drafts,
 	                           .greedy = args->greedy,
 	                           .temperature = args->temperature,
 	                           .seed = args->seed,

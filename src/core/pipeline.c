@@ -80,6 +80,7 @@ stamp(struct request *request, const struct proto_done *done)
 		result->image_tokens = done->image_tokens;
 		result->prompt_tokens = done->prompt_tokens;
 		result->tokens = done->tokens;
+		result->drafted = done->drafted;
 		add_worker(result, request->backend->program, engine_jobs(request->engine));
 	}
 	result->us.total = clock_us() - request->submitted_us;
@@ -283,7 +284,7 @@ request_create(struct scry *scry, const struct scry_image *image, const struct s
 	request->submitted_us = clock_us();
 	request->deadline_us = request->submitted_us + (uint64_t)deadline_ms * 1000;
 	request->max_tokens = query->max_tokens;
-	request->flags = query->no_text ? PROTO_DESCRIBE_NO_TEXT : 0;
+	request->flags = (query->no_text ? PROTO_DESCRIBE_NO_TEXT : 0) | (query->no_drafts ? PROTO_DESCRIBE_NO_DRAFT : 0);
 	request->seed = query->seed;
 	request->temperature = query->greedy ? 0.f : query->temperature > 0.f ? query->temperature : -1.f;
 	request->name = copy_or_null(name_of(image), &failed);

@@ -145,62 +145,176 @@ next_token(struct choosing *choosing, const float *logits)
 
 /* --- saying ------------------------------------------------------------------------------------------------ */
 
-static void
-say(struct lm_text *text, llama_token token)
+/* One answer in the making. */
+struct answer {
+	struct choosing choosing;
+	struct lm_text text;
+	struct proto_done *done;
+	uint32_t limit;
+	llama_token tokens[LM_OUTPUTS]; /* its beginning, to be the next draft */
+	bool over;
+};
+
+/* Says a token; false when it was the last one: the end, or the limit. */
+static bool
+say(struct answer *answer, llama_token token)
 {
 	char bytes[LM_TEXT_PIECE], out[LM_TEXT_OUT];
+	if (llama_vocab_is_eog(engine.vocab, token)) {
+		answer->done->finish = PROTO_FINISH_STOP;
+		answer->over = true;
+		return false;
+	}
+	if (answer->done->tokens < LM_OUTPUTS)
+		answer->tokens[answer->done->tokens] = token;
+	answer->done->tokens++;
 	int32_t n = llama_token_to_piece(engine.vocab, token, bytes, sizeof(bytes), 0, false);
-	if (n > 0 && lm_text_add(text, bytes, (size_t)n, out) > 0)
+	if (n > 0 && lm_text_add(&answer->text, bytes, (size_t)n, out) > 0)
 		child_piece(engine.request, out);
+	answer->over = answer->done->tokens >= answer->limit;
+	return !answer->over;
+}
+
+/* --- the last answer as a draft ---------------------------------------------------------------------------- */
+
+/* Drafts are tried while a third of their tokens come true: a batch of n tokens costs about as much as n/4 alone. After
+ * that they rest, since a scene that moves now may stand still later. */
+#define DRAFT_WORTH 0.3f
+#define DRAFT_REST 16
+#define DRAFT_LEAST 6 /* tokens that are worth a pass of their own */
+
+static bool
+may_draft(const struct child_question *question, uint64_t hash)
+{
+	if ((question->flags & PROTO_DESCRIBE_NO_DRAFT) != 0 || question->task != PROTO_TASK_TEXT ||
+	    engine.draft_question != hash || engine.draft_count < DRAFT_LEAST)
+		return false;
+	if (engine.draft_rest > 0 && --engine.draft_rest > 0)
+		return false;
+	return true;
+}
+
+/* Back to where `kept` tokens of the draft have been evaluated behind `base`. */
+static int
+keep_of_draft(llama_pos base, size_t kept, size_t state_bytes)
+{
+	if (!engine.recurrent)
+		return lm_cut(&engine, base + (llama_pos)kept) ? 0 : lm_fail(&engine, "the draft cannot be taken back");
+	llama_pos frame_position = engine.frame_position;
+	if (!lm_restore(&engine, engine.draft_state, state_bytes, base))
+		return lm_fail(&engine, "the draft cannot be taken back");
+	engine.frame_position = frame_position;
+	return lm_eval(&engine, engine.draft, kept, false);
+}
+
+/* `first`, the draft's first token, has been said. Evaluates the whole draft in one pass and says what the model would
+ * have said anyway, token by token from its own logits. *last is the token said last, not evaluated yet. */
+static int
+follow_draft(struct answer *answer, llama_token *last)
+{
+	llama_pos base = engine.position;
+	size_t count = engine.draft_count, i = 0, bytes = 0;
+	if (engine.recurrent && lm_save(&engine, &engine.draft_state, &engine.draft_room, &bytes) < 0)
+		return 0; /* without memory: word by word */
+	int error = lm_eval(&engine, engine.draft, count, true);
+	if (error < 0)
+		return error;
+	answer->done->drafted = 1;
+	for (;; i++) {
+		llama_token token = next_token(&answer->choosing, llama_get_logits_ith(engine.context, (int32_t)i));
+		if (!say(answer, token))
+			break;
+		*last = token;
+		if (i + 1 == count || token != engine.draft[i + 1])
+			break;
+		answer->done->drafted++;
+	}
+	engine.draft_worth = 0.5f * engine.draft_worth + 0.5f * (float)(i + 1) / (float)count;
+	if (engine.draft_worth < DRAFT_WORTH) {
+		engine.draft_rest = DRAFT_REST;
+		engine.draft_worth = 1.f;
+	}
+	return answer->over || i + 1 == count ? 0 : keep_of_draft(base, i + 1, bytes);
 }
 
 static int
-generate(struct choosing *choosing, uint32_t limit, struct proto_done *done)
+generate(struct answer *answer, bool draft)
 {
-	struct lm_text text = {0};
-	char out[LM_TEXT_OUT];
 	int error = 0;
-	done->finish = PROTO_FINISH_LENGTH;
-	while (done->tokens < limit && error == 0) {
-		llama_token token = next_token(choosing, llama_get_logits_ith(engine.context, -1));
-		if (llama_vocab_is_eog(engine.vocab, token)) {
-			done->finish = PROTO_FINISH_STOP;
+	answer->done->finish = PROTO_FINISH_LENGTH;
+	while (!answer->over && error == 0) {
+		llama_token token = next_token(&answer->choosing, llama_get_logits_ith(engine.context, -1));
+		bool first = answer->done->tokens == 0;
+		if (!say(answer, token))
 			break;
-		}
-		done->tokens++;
-		say(&text, token);
-		if (lm_cancelled(&engine))
+		if (draft && first && token == engine.draft[0])
+			error = follow_draft(answer, &token);
+		if (error == 0 && lm_cancelled(&engine))
 			error = SCRY_E_CANCELLED;
-		else if (done->tokens < limit)
+		if (error == 0 && !answer->over)
 			error = lm_eval(&engine, &token, 1, false);
 	}
-	if (lm_text_end(&text, out) > 0)
-		child_piece(engine.request, out);
-	if (error == 0 && choosing->grammar != NULL && done->finish == PROTO_FINISH_LENGTH) {
-		snprintf(engine.sentence, PROTO_SENTENCE, "the answer is not complete after %u tokens; allow more", limit);
-		error = SCRY_E_LIMIT;
-	}
-	if (error == 0 && !text.any) {
-		str_copy(engine.sentence, PROTO_SENTENCE, "the model ended its answer without a word; ask in other words");
-		error = SCRY_E_MODEL;
-	}
 	return error;
+}
+
+/* The answer's last bytes, and what makes it none. */
+static int
+end_answer(struct answer *answer)
+{
+	char out[LM_TEXT_OUT];
+	if (lm_text_end(&answer->text, out) > 0)
+		child_piece(engine.request, out);
+	if (answer->choosing.grammar != NULL && answer->done->finish == PROTO_FINISH_LENGTH) {
+		snprintf(engine.sentence, PROTO_SENTENCE, "the answer is not complete after %u tokens; allow more",
+		         answer->limit);
+		return SCRY_E_LIMIT;
+	}
+	if (answer->text.any)
+		return 0;
+	str_copy(engine.sentence, PROTO_SENTENCE, "the model ended its answer without a word; ask in other words");
+	return SCRY_E_MODEL;
+}
+
+static void
+keep_draft(const struct answer *answer, uint64_t question)
+{
+	if (engine.draft_question != question) {
+		engine.draft_worth = 1.f;
+		engine.draft_rest = 0;
+	}
+	engine.draft_question = question;
+	engine.draft_count = answer->done->tokens < LM_OUTPUTS ? answer->done->tokens : LM_OUTPUTS;
+	memcpy(engine.draft, answer->tokens, engine.draft_count * sizeof(engine.draft[0]));
+}
+
+/* FNV-1a, 64 bits; http://www.isthe.com/chongo/tech/comp/fnv/ */
+static uint64_t
+hash_of(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+	return hash;
 }
 
 static int
 caption(const struct child_frame *frame, const struct child_question *question, struct proto_done *done)
 {
-	struct choosing choosing = {0};
-	uint32_t limit = question->max_tokens > 0 ? question->max_tokens : ANSWER_TOKENS;
+	struct answer answer = {.done = done, .limit = question->max_tokens > 0 ? question->max_tokens : ANSWER_TOKENS};
 	const char *prompt = question->prompt[0] != '\0' ? question->prompt : own_prompt;
-	int error = choosing_init(&choosing, question);
+	uint64_t hash = hash_of(prompt);
+	int error = choosing_init(&answer.choosing, question);
 	if (error == 0)
-		error = lm_prefill(&engine, frame, prompt, limit, done);
+		error = lm_prefill(&engine, frame, prompt, answer.limit + LM_OUTPUTS, done);
 	uint64_t began = clock_us();
 	if (error == 0)
-		error = generate(&choosing, limit, done);
+		error = generate(&answer, may_draft(question, hash));
+	if (error == 0)
+		error = end_answer(&answer);
+	if (error == 0 && question->task == PROTO_TASK_TEXT)
+		keep_draft(&answer, hash);
 	done->generate_us = (uint32_t)(clock_us() - began);
-	choosing_end(&choosing);
+	choosing_end(&answer.choosing);
 	return error;
 }
 

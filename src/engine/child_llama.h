@@ -39,6 +39,15 @@ struct lm_engine {
 	uint8_t *head_state; /* of the sequence after the head, for recurrent models; NULL: none */
 	size_t head_state_bytes;
 
+	/* The last answer, as a draft of the next one to the same question. */
+	llama_token draft[LM_OUTPUTS];
+	size_t draft_count;
+	uint64_t draft_question; /* hash of its question */
+	float draft_worth;       /* share of drafts that came true, of late */
+	unsigned draft_rest;     /* answers until drafts are tried again */
+	uint8_t *draft_state;    /* the state before a draft, for recurrent models */
+	size_t draft_room;
+
 	struct lm_cache cache;
 
 	/* The request under way. */
@@ -75,6 +84,9 @@ void lm_forget(struct lm_engine *engine);
 /* Copies the sequence's state into *state (grown as needed), and back. 0 or SCRY_E_MEMORY. */
 int lm_save(struct lm_engine *engine, uint8_t **state, size_t *room, size_t *bytes);
 bool lm_restore(struct lm_engine *engine, const uint8_t *state, size_t bytes, llama_pos position);
+
+/* Back to an earlier position, for models whose memory can be cut: attention without recurrence. */
+bool lm_cut(struct lm_engine *engine, llama_pos position);
 
 /* --- child_llama_ask.c --- */
 

@@ -51,9 +51,8 @@ lm_restore(struct lm_engine *engine, const uint8_t *state, size_t bytes, llama_p
 	return true;
 }
 
-/* Back to an earlier position, for models whose memory can be cut. */
-static bool
-cut(struct lm_engine *engine, llama_pos position)
+bool
+lm_cut(struct lm_engine *engine, llama_pos position)
 {
 	if (engine->recurrent || position == 0 || !llama_memory_seq_rm(engine->memory, 0, position, -1))
 		return false;
@@ -222,7 +221,7 @@ eval_head(struct lm_engine *engine, const struct mtmd_input_chunk *chunk)
 	    lm_restore(engine, engine->head_state, engine->head_state_bytes, (llama_pos)count))
 		return 0;
 	/* In the sequence of an attention model the head still stands in front of the last frame. */
-	if (known && engine->frame_position > (llama_pos)count && cut(engine, (llama_pos)count))
+	if (known && engine->frame_position > (llama_pos)count && lm_cut(engine, (llama_pos)count))
 		return 0;
 	lm_forget(engine);
 	engine->head_count = 0;
@@ -279,7 +278,7 @@ keep_state(struct lm_engine *engine, struct lm_frame *frame)
 static bool
 return_to(struct lm_engine *engine, const struct lm_frame *frame)
 {
-	if (engine->frame_position > 0 && engine->frame_key == frame->key && cut(engine, engine->frame_position))
+	if (engine->frame_position > 0 && engine->frame_key == frame->key && lm_cut(engine, engine->frame_position))
 		return true;
 	if (frame->state_bytes == 0 || !lm_restore(engine, frame->state, frame->state_bytes, frame->position))
 		return false;

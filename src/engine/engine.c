@@ -85,7 +85,11 @@ send_describe(struct job *member, struct worker *worker, struct why *why)
 	if (job->language != NULL)
 		str_copy(body.language, sizeof(body.language), job->language);
 	if (prompt + extra > 0) {
-		_cleanup_free_ char *both = str_format("%s%s", texts[0], texts[1]);
+		_cleanup_free_ char *both = malloc(prompt + extra + 1);
+		if (both != NULL) {
+			memcpy(both, texts[0], prompt);
+			memcpy(both + prompt, texts[1], extra);
+		}
 		fd = both == NULL ? -ENOMEM : fd_sealed_copy("scry-prompt", both, prompt + extra);
 		if (fd < 0)
 			return why_set(why, SCRY_E_SYSTEM, "cannot make memory for the prompt: %s", strerror(-fd));

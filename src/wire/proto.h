@@ -123,8 +123,9 @@ struct proto_encode {
 };
 
 enum proto_describe_flags {
-	PROTO_DESCRIBE_STREAM = 1,  /* pieces are wanted as they are made */
-	PROTO_DESCRIBE_NO_TEXT = 2, /* do not read the text in the picture */
+	PROTO_DESCRIBE_STREAM = 1,   /* pieces are wanted as they are made */
+	PROTO_DESCRIBE_NO_TEXT = 2,  /* do not read the text in the picture */
+	PROTO_DESCRIBE_NO_DRAFT = 4, /* do not try the last answer's words first */
 };
 
 /* What kind of answer is wanted, and what stands behind the prompt in the memfd. */
@@ -239,7 +240,7 @@ struct proto_done {
 	uint32_t encode_us;   /* looking: vision encoder or detectors */
 	uint32_t prompt_us;   /* reading: prefill, or the text in the picture */
 	uint32_t generate_us; /* saying */
-	uint32_t reserved;
+	uint32_t drafted;     /* of `tokens`, those that the last answer's words foretold */
 };
 
 /* What a worker could do although it should not; 0 everywhere in a sandbox that holds. */
