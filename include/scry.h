@@ -79,6 +79,8 @@ struct scry_options {
 	unsigned threads;    /**< threads an engine may use; 0: the processors this process may run on */
 	scry_log_fn log;     /**< where log lines go; NULL: warnings and errors to standard error */
 	void *log_user;      /**< handed to `log` */
+	const char *gguf;    /**< model file of backend "gguf"; NULL: $SCRY_GGUF_MODEL */
+	const char *mmproj;  /**< its vision tower; NULL: $SCRY_GGUF_MMPROJ */
 };
 
 /** Opens a core. `options` may be NULL and is copied. Starts no process and does not block.
@@ -132,12 +134,24 @@ SCRY_API struct scry_image scry_image_fd(int fd);
 
 /** What to ask. Zero-initialise it; a zero or NULL field means its default. All strings are copied. */
 struct scry_query {
-	const char *backend;  /**< backend for this picture; NULL: the core's */
-	const char *prompt;   /**< what to say about the picture; NULL: the backend's own wording */
-	const char *language; /**< Tesseract language(s) of text in the picture, "eng+deu"; NULL: "eng" */
-	unsigned max_tokens;  /**< most tokens of the answer; 0: the backend's own limit */
-	unsigned deadline_ms; /**< the answer or an error comes within this time; 0: 60,000 */
-	unsigned no_text : 1; /**< 1: do not read the text in the picture (faster; for backends that could) */
+	const char *backend;    /**< backend for this picture; NULL: the core's */
+	const char *prompt;     /**< what to say about the picture; NULL: the backend's own wording */
+	const char *language;   /**< Tesseract language(s) of text in the picture, "eng+deu"; NULL: "eng" */
+	unsigned max_tokens;    /**< most tokens of the answer; 0: the backend's own limit */
+	unsigned deadline_ms;   /**< the answer or an error comes within this time; 0: 60,000 */
+	unsigned no_text : 1;   /**< 1: do not read the text in the picture (faster; for backends that could) */
+	unsigned no_drafts : 1; /**< 1: do not try the words of the last answer first (they never change the answer) */
+	unsigned greedy : 1;    /**< 1: always the likeliest word, so that the same picture gets the same words */
+	float temperature;      /**< how freely words are chosen, to 2; 0: the backend's own (0.1) */
+	int keep_alive_s;       /**< the model stays loaded so long after this picture; 0: $SCRY_IDLE_UNLOAD, else the
+	                           backend's own (300 for GGUF models); negative: for good */
+	unsigned unload : 1;    /**< 1: the model is unloaded when this picture is done and no other waits */
+	unsigned seed;          /**< of that choice; the same seed makes the same choice */
+	/** 2 to 64 answers, one a line ("Yes\nNo"): the answer is one of them, and each has its probability as a label.
+	 * Nothing is generated. NULL: free words. For backends that can choose. */
+	const char *choices;
+	/** A JSON Schema: the answer is a JSON document that obeys it. NULL: free words. For backends that can choose. */
+	const char *schema;
 };
 
 /** A piece of the answer as it is made; `text` is UTF-8, complete characters, and lives during the call. */

@@ -15,10 +15,19 @@ static const struct backend table[BACKEND_COUNT] = {
 	[BACKEND_QWEN08B] = {.name = "qwen08b",
                          .title = "Qwen3.5-0.8B captions through llama.cpp",
                          .ram_mb = 800,
-                         .can = CAN_CAPTION | CAN_PROMPT,
+                         .can = CAN_CAPTION | CAN_PROMPT | CAN_CHOOSE,
+                         .runner = RUN_ENGINE,
+                         .program = "scry-llama",
+                         .idle_s = 300,
+                         .private_runtime = true,
                          .max_width = 512,
                          .max_height = 288,
-                         .max_tokens = 100},
+                         .max_tokens = 100,
+                         .prompt = "Describe what you see in this picture in 2 sentences.",
+                         .model_files = {"Qwen3.5-0.8B-UD-Q4_K_XL.gguf", "qwen08b/Qwen3.5-0.8B-UD-Q4_K_XL.gguf"},
+                         .mmproj_files = {"qwen08b/mmproj-BF16.gguf", "qwen08b/mmproj-F16.gguf"},
+                         .model_env = "SCRY_QWEN08B_MODEL",
+                         .mmproj_env = "SCRY_QWEN08B_MMPROJ"},
 	[BACKEND_QWEN3VL] = {.name = "qwen3vl",
                          .title = "Qwen3-VL on an OpenAI-compatible server",
                          .ram_mb = 4000,
@@ -28,7 +37,19 @@ static const struct backend table[BACKEND_COUNT] = {
                          .title = "MiniCPM-V as HTTP sidecar or GGUF pair",
                          .ram_mb = 4000,
                          .needs_gpu = true,
-                         .can = CAN_CAPTION | CAN_PROMPT},
+                         .can = CAN_CAPTION | CAN_PROMPT | CAN_CHOOSE,
+                         .runner = RUN_ENGINE,
+                         .program = "scry-llama",
+                         .idle_s = 300,
+                         .private_runtime = true,
+                         .max_width = 1344,
+                         .max_height = 1344,
+                         .max_tokens = 100,
+                         .prompt = "Describe what you see in this image.",
+                         .model_files = {"minicpm/ggml-model-Q4_K_M.gguf", "minicpm/model.gguf"},
+                         .mmproj_files = {"minicpm/mmproj-model-f16.gguf", "minicpm/mmproj.gguf"},
+                         .model_env = "SCRY_MINICPM_MODEL",
+                         .mmproj_env = "SCRY_MINICPM_MMPROJ"},
 	[BACKEND_MOBILEVLM] = {.name = "mobilevlm",
                            .title = "a small vision-language model on ONNX Runtime",
                            .ram_mb = 300,
@@ -51,6 +72,34 @@ static const struct backend table[BACKEND_COUNT] = {
                       .runner = RUN_NOTHING,
                       .max_width = LITE_SIDE,
                       .max_height = LITE_SIDE},
+	[BACKEND_DEMO] = {.name = "demo-vlm",
+                      .title = "the small captioner of drawn scenes that comes with scry",
+                      .ram_mb = 60,
+                      .can = CAN_CAPTION | CAN_PROMPT | CAN_CHOOSE,
+                      .runner = RUN_ENGINE,
+                      .program = "scry-llama",
+                      .idle_s = 300,
+                      .private_runtime = true,
+                      .max_width = 512,
+                      .max_height = 288,
+                      .max_tokens = 100,
+                      .model_files = {"demo-vlm/demo-vlm-F16.gguf", "demo-vlm/demo-vlm.gguf"},
+                      .mmproj_files = {"demo-vlm/mmproj-demo-vlm-F16.gguf", "demo-vlm/mmproj-demo-vlm.gguf"},
+                      .model_env = "SCRY_DEMO_VLM_MODEL",
+                      .mmproj_env = "SCRY_DEMO_VLM_MMPROJ"},
+	[BACKEND_GGUF] = {.name = "gguf",
+                      .title = "any GGUF vision model, by its two files",
+                      .ram_mb = 800,
+                      .can = CAN_CAPTION | CAN_PROMPT | CAN_CHOOSE,
+                      .runner = RUN_ENGINE,
+                      .program = "scry-llama",
+                      .idle_s = 300,
+                      .private_runtime = true,
+                      .max_width = 1024,
+                      .max_height = 1024,
+                      .max_tokens = 100,
+                      .model_env = "SCRY_GGUF_MODEL",
+                      .mmproj_env = "SCRY_GGUF_MMPROJ"},
 	[BACKEND_FAKE] = {.name = "fake",
                       .title = "the test double",
                       .can = CAN_CAPTION | CAN_PROMPT,
@@ -100,12 +149,36 @@ lite_available(const struct backend_facts *facts, struct why *why)
 	return sees || facts->lite_text;
 }
 
+/* The two files of a backend that runs in scry-llama. */
+static bool
+pair_available(enum backend_id id, const struct backend_facts *facts, struct why *why)
+{
+	const struct backend *backend = &table[id];
+	const char *missing = !facts->model[id] ? backend->model_files[0] : backend->mmproj_files[0];
+	if (!facts->worker[id])
+		why_set(why, 0, "its worker scry-llama is not installed; build it with `make`");
+	else if (facts->model[id] && facts->mmproj[id])
+		why_set(why, 0, "ready: the model and its mmproj are there");
+	else if (missing == NULL)
+		why_set(why, 0, "name its files: --gguf MODEL.gguf --mmproj MMPROJ.gguf, or %s and %s", backend->model_env,
+		        backend->mmproj_env);
+	else
+		why_set(why, 0, "%s is in no folder of models; put it there, or set %s", missing,
+		        !facts->model[id] ? backend->model_env : backend->mmproj_env);
+	return facts->worker[id] && facts->model[id] && facts->mmproj[id];
+}
+
 bool
 backend_available(enum backend_id id, const struct backend_facts *facts, struct why *why)
 {
 	switch (id) {
 	case BACKEND_LITE:
 		return lite_available(facts, why);
+	case BACKEND_QWEN08B:
+	case BACKEND_MINICPM:
+	case BACKEND_DEMO:
+	case BACKEND_GGUF:
+		return pair_available(id, facts, why);
 	case BACKEND_NONE:
 		why_set(why, 0, "always there");
 		return true;
@@ -113,7 +186,7 @@ backend_available(enum backend_id id, const struct backend_facts *facts, struct 
 		why_set(why, 0, "%s", facts->worker[id] ? "for tests" : "its worker scry-fake is not built");
 		return facts->worker[id];
 	default:
-		why_set(why, 0, "not built yet: this version of scry (" SCRY_VERSION ") runs lite and none");
+		why_set(why, 0, "not built yet: this version of scry (" SCRY_VERSION ") runs lite, GGUF models and none");
 		return false;
 	}
 }

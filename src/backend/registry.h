@@ -19,6 +19,8 @@ enum backend_id {
 	BACKEND_CLIP,
 	BACKEND_LITE,
 	BACKEND_NONE,
+	BACKEND_DEMO, /* never chosen by itself */
+	BACKEND_GGUF, /* never chosen by itself */
 	BACKEND_FAKE, /* the tests' double; never listed, never chosen by itself */
 	BACKEND_COUNT,
 };
@@ -38,6 +40,7 @@ enum backend_capability {
 	CAN_READ = 8,    /* text in the picture */
 	CAN_CLASSIFY = 16,
 	CAN_EMBED = 32,
+	CAN_CHOOSE = 64, /* answers with probabilities, and by a schema */
 };
 
 struct backend {
@@ -51,6 +54,12 @@ struct backend {
 	bool private_runtime;           /* it links the libraries that tools/fetch-runtime brings */
 	uint32_t max_width, max_height; /* frames are scaled down to fit */
 	unsigned max_tokens;            /* 0: does not count in tokens */
+	const char *prompt;             /* what is asked when nobody says; NULL: the engine's own */
+	/* GGUF pair of scry-llama: names below a folder of models, first to last, NULL at the end; and the settings that
+	 * name the files themselves. */
+	const char *model_files[4], *mmproj_files[4];
+	const char *model_env, *mmproj_env;
+	unsigned idle_s; /* its worker is ended after so long without a question; 0: it is kept */
 };
 
 /* What is there on this machine. Collected anew for each question. */
@@ -59,8 +68,9 @@ struct backend_facts {
 	uint64_t vram_mb;
 	bool worker[BACKEND_COUNT]; /* its program is installed */
 	bool lite_objects, lite_faces, lite_text;
-	const char *wanted_by_env; /* NULL, or the name that the environment asks for ... */
-	const char *env_name;      /* ... and the variable that did */
+	bool model[BACKEND_COUNT], mmproj[BACKEND_COUNT]; /* its files are there */
+	const char *wanted_by_env;                        /* NULL, or the name that the environment asks for ... */
+	const char *env_name;                             /* ... and the variable that did */
 };
 
 /* One step of the choice, for `scry select --explain`. */

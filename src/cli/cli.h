@@ -15,8 +15,11 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_UNAVAILABLE = 3 }
 
 /* What each option does; the table in main.c says which verb takes which. */
 struct cli_args {
-	const char *backend, *prompt, *language, *models;
+	const char *backend, *prompt, *language, *models, *gguf, *mmproj, *choices, *schema;
 	unsigned max_tokens, deadline_ms, threads;
+	unsigned seed;
+	float temperature; /* 0: not given */
+	bool yes_no, greedy, no_drafts;
 	bool json, stream, no_text, explain, probe, verbose, help;
 	char **names; /* what is not an option */
 	int name_count;
@@ -33,6 +36,7 @@ struct cli_verb {
 };
 
 int cli_describe(const struct cli_args *args);
+int cli_ask(const struct cli_args *args);
 int cli_backends(const struct cli_args *args);
 int cli_select(const struct cli_args *args);
 int cli_status(const struct cli_args *args);

@@ -12,13 +12,21 @@
 
 #include "base/str.h"
 
-#define OPTIONS 16
+#define OPTIONS 24
 #define MODELS_OPTION 'M'
 #define DEADLINE_OPTION 'D'
 #define NO_TEXT_OPTION 'T'
 #define EXPLAIN_OPTION 'E'
 #define PROBE_OPTION 'P'
 #define STREAM_OPTION 'S'
+#define NO_DRAFTS_OPTION 'F'
+#define GGUF_OPTION 'G'
+#define MMPROJ_OPTION 'J'
+#define TEMPERATURE_OPTION 'R'
+#define SEED_OPTION 'Z'
+#define YES_NO_OPTION 'Y'
+#define CHOICES_OPTION 'C'
+#define SCHEMA_OPTION 'A'
 
 /* Letters in capitals are names within these tables only; people write the long form. */
 static const struct cli_option {
@@ -37,6 +45,14 @@ static const struct cli_option {
 	{NO_TEXT_OPTION, "no-text", NULL, "do not read the text in the picture"},
 	{DEADLINE_OPTION, "deadline", "SECONDS", "answer or fail within this time (60)"},
 	{MODELS_OPTION, "models", "FOLDER", "folder of model files"},
+	{GGUF_OPTION, "gguf", "FILE", "model file of backend gguf"},
+	{MMPROJ_OPTION, "mmproj", "FILE", "its vision tower"},
+	{TEMPERATURE_OPTION, "temperature", "T", "how freely words are chosen, 0 to 2; 0: the likeliest always (0.1)"},
+	{SEED_OPTION, "seed", "N", "of that choice"},
+	{NO_DRAFTS_OPTION, "no-drafts", NULL, "do not try the last picture's words first"},
+	{YES_NO_OPTION, "yes-no", NULL, "the answer is yes or no, with probabilities"},
+	{CHOICES_OPTION, "choices", "A,B,C", "the answer is one of these, with probabilities"},
+	{SCHEMA_OPTION, "schema", "FILE", "the answer is JSON that obeys this JSON Schema"},
 	{EXPLAIN_OPTION, "explain", NULL, "every step of the choice with its reason"},
 	{PROBE_OPTION, "probe", NULL, "start each worker and have it try what its sandbox forbids"},
 	{'v', "verbose", NULL, "log what happens to standard error"},
@@ -47,7 +63,11 @@ static const struct cli_option {
 static const struct cli_verb verbs[] = {
 	{"describe", "  scry describe photo.jpg\n  scry describe --json screen.png | jq .\n  grim - | scry describe -\n",
      "scry describe [-b BACKEND] [-p PROMPT] [--lang LANGS] [--no-text] [--stream] [--json] IMAGE|-...",
-     "say what is in pictures", "bpnltjSTDMvh", 1, -1, cli_describe},
+     "say what is in pictures", "bpnltjSTDMGJRZFvh", 1, -1, cli_describe},
+	{"ask",
+     "  scry ask --yes-no 'Is the door open?' door.jpg\n  scry ask --choices red,green 'Which light is on?' cam.jpg\n",
+     "scry ask [-b BACKEND] [--yes-no | --choices A,B,C | --schema FILE] [--json] QUESTION IMAGE...",
+     "ask about pictures", "bntjDMGJRZYCAvh", 2, -1, cli_ask},
 	{"backends", "  scry backends\n", "scry backends [--json]", "what could describe pictures here, and why not",
      "jMvh", 0, 0, cli_backends},
 	{"select", "  scry select --explain\n", "scry select [-b BACKEND] [--explain] [--json]",
@@ -113,7 +133,7 @@ cli_completion(const struct cli_args *args)
 		printf("%s ", verbs[i].name);
 	puts("'\n\telif [ \"$before\" = --backend ] || [ \"$before\" = -b ]; then\n\t\twords='auto");
 	printf(
-		"\t\t\t'$(scry backends --json 2>/dev/null | sed 's/\"name\":\"/\\n@/g' | sed -n 's/^@\\([a-z0-9]*\\)\".*/\\1/p')\n");
+		"\t\t\t'$(scry backends --json 2>/dev/null | sed 's/\"name\":\"/\\n@/g' | sed -n 's/^@\\([a-z0-9-]*\\)\".*/\\1/p')\n");
 	puts("\telse case ${COMP_WORDS[1]} in");
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		print_verb_completion(&verbs[i]);
@@ -144,6 +164,18 @@ take_number(const char *text, unsigned long max, unsigned scale, unsigned *out)
 	return true;
 }
 
+static bool
+take_temperature(struct cli_args *args, const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+	if (end == text || *end != '\0' || !(value >= 0 && value <= 2))
+		return false;
+	args->temperature = (float)value;
+	args->greedy = value == 0;
+	return true;
+}
+
 /* Puts one option where it belongs; false when its value is not one. */
 static bool
 take_option(struct cli_args *args, int letter, const char *value)
@@ -167,6 +199,26 @@ take_option(struct cli_args *args, int letter, const char *value)
 		return take_number(value, 64, 1, &args->threads);
 	case DEADLINE_OPTION:
 		return take_number(value, 3600, 1000, &args->deadline_ms);
+	case GGUF_OPTION:
+		args->gguf = value;
+		return true;
+	case MMPROJ_OPTION:
+		args->mmproj = value;
+		return true;
+	case TEMPERATURE_OPTION:
+		return take_temperature(args, value);
+	case SEED_OPTION:
+		return take_number(value, UINT32_MAX, 1, &args->seed);
+	case NO_DRAFTS_OPTION:
+		return args->no_drafts = true;
+	case YES_NO_OPTION:
+		return args->yes_no = true;
+	case CHOICES_OPTION:
+		args->choices = value;
+		return true;
+	case SCHEMA_OPTION:
+		args->schema = value;
+		return true;
 	case 'j':
 		return args->json = true;
 	case STREAM_OPTION:
@@ -328,9 +380,13 @@ struct scry *
 cli_open(const struct cli_args *args)
 {
 	struct scry *scry = NULL;
-	struct scry_options opening = {.backend = args->backend,
+	/* Naming a file is naming the backend. */
+	const char *backend = args->backend == NULL && args->gguf != NULL ? "gguf" : args->backend;
+	struct scry_options opening = {.backend = backend,
 	                               .models = args->models,
 	                               .threads = args->threads,
+	                               .gguf = args->gguf,
+	                               .mmproj = args->mmproj,
 	                               .log = args->verbose ? log_verbose : log_nothing};
 	int error = scry_open(&opening, &scry);
 	if (error == 0)

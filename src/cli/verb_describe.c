@@ -93,7 +93,13 @@ submit(struct describing *all, struct picture *picture)
 	                           .language = args->language,
 	                           .max_tokens = args->max_tokens,
 	                           .deadline_ms = args->deadline_ms,
-	                           .no_text = args->no_text};
+	                           .no_text = args->no_text,
+	                           .no_drafts = args->no_drafts,
+	                           .greedy = args->greedy,
+	                           .temperature = args->temperature,
+	                           .seed = args->seed,
+	                           .choices = args->choices,
+	                           .schema = args->schema};
 	struct scry_image image = scry_image_path(picture->name);
 	_cleanup_fd_ int fd = -1;
 	if (strcmp(picture->name, "-") == 0) {
@@ -118,6 +124,16 @@ print_json(struct picture *picture)
 	puts(json != NULL ? json : "{}");
 }
 
+/* The answers with their probabilities, the likeliest first. */
+static void
+print_choices(const struct picture *picture)
+{
+	struct scry_label label;
+	for (size_t i = 0; scry_result_label(picture->result, i, &label) == 0; i++)
+		printf("%s%s %.3f", i > 0 ? ", " : "", label.label, (double)label.p);
+	puts("");
+}
+
 static void
 print_text(const struct describing *all, const struct picture *picture)
 {
@@ -128,6 +144,10 @@ print_text(const struct describing *all, const struct picture *picture)
 	}
 	if (all->args->name_count > 1)
 		printf("%s: ", picture->name);
+	if (all->args->choices != NULL) {
+		print_choices(picture);
+		return;
+	}
 	put_words(text[0] != '\0' ? text : "(no description: backend none)");
 	putchar('\n');
 }

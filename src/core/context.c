@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -42,6 +43,7 @@ to_log(void *user, int level, const char *line)
 
 /* OpenMP is configured by the environment alone and reads it at load time. PASSIVE: a waiting team must not spin on the
  * two cores that the rest of the machine needs. */
+#define SPIN 1000u
 static void
 make_engine_env(struct scry *scry)
 {
@@ -51,6 +53,12 @@ make_engine_env(struct scry *scry)
 	scry->engine_env[n++] = scry->env_text[0];
 	snprintf(scry->env_text[1], sizeof(scry->env_text[1]), "OMP_WAIT_POLICY=PASSIVE");
 	scry->engine_env[n++] = scry->env_text[1];
+	/* llama.cpp meets its threads at a barrier for every node of its graph. A team that sleeps at once is slower by a third on
+	 * an idle machine; one that spins on is slower a hundred times on a busy one, where the thread waited for has no
+	 * processor. Some ten microseconds are between the two. */
+	scry->llama_env[0] = scry->env_text[0];
+	snprintf(scry->env_text[3], sizeof(scry->env_text[3]), "GOMP_SPINCOUNT=%u", setting("SCRY_SPIN", UINT32_MAX, SPIN));
+	scry->llama_env[1] = scry->env_text[3];
 	if (fake != NULL) {
 		snprintf(scry->env_text[2], sizeof(scry->env_text[2]), "SCRY_FAKE_START=%.64s", fake);
 		scry->engine_env[n++] = scry->env_text[2];
@@ -131,6 +139,41 @@ on_later(uv_timer_t *timer)
 	}
 }
 
+#define IDLE_NOT_SET (UINT64_MAX - 1)
+
+/* Seconds, 0 for at once, or "never". */
+static uint64_t
+idle_setting(void)
+{
+	unsigned long seconds;
+	const char *text = secure_getenv("SCRY_IDLE_UNLOAD");
+	if (text != NULL && strcmp(text, "never") == 0)
+		return JOBS_KEEP_FOREVER;
+	return text != NULL && str_number(text, 0, 10000000, &seconds) ? (uint64_t)seconds * 1000000 : IDLE_NOT_SET;
+}
+
+static bool
+keep(const char *text, char **copy)
+{
+	*copy = text != NULL ? strdup(text) : NULL;
+	return text == NULL || *copy != NULL;
+}
+
+/* In a build folder, the models of the source tree; and where the system that scry replaces keeps them. */
+static void
+add_places(struct scry *scry)
+{
+	static const char *const theirs[] = {"/.nunba", "/.trueflow"};
+	const char *home = secure_getenv("HOME");
+	char folder[FILES_PATH];
+	files_add_place(&scry->places, scry->launch.folder);
+	for (size_t i = 0; home != NULL && home[0] == '/' && i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+		int n = snprintf(folder, sizeof(folder), "%s%s", home, theirs[i]);
+		if (n > 0 && (size_t)n < sizeof(folder))
+			files_add_place(&scry->places, folder);
+	}
+}
+
 static int
 fill(struct scry *scry, const struct scry_options *options)
 {
@@ -140,16 +183,19 @@ fill(struct scry *scry, const struct scry_options *options)
 		scry->threads = THREADS_MAX;
 	scry->hello_ms = setting("SCRY_WORKER_START_MS", START_MS_MAX, WORKER_HELLO_MS);
 	scry->ready_ms = setting("SCRY_MODEL_LOAD_MS", START_MS_MAX, WORKER_READY_MS);
+	scry->idle_us = idle_setting();
+	scry->limit_mb = setting("SCRY_MEMORY_LIMIT_MB", UINT32_MAX, 0);
 	scry->log_fn = options->log;
 	scry->log_user = options->log_user;
 	scry->log = (struct log){.sink = to_log, .user = scry};
 	launch_find(options->workers, &scry->launch);
 	files_places(options->models, &scry->places);
 	make_engine_env(scry);
-	if (options->backend == NULL)
-		return 0;
-	scry->backend = strdup(options->backend);
-	return scry->backend == NULL ? SCRY_E_MEMORY : 0;
+	add_places(scry);
+	if (!keep(options->backend, &scry->backend) || !keep(options->gguf, &scry->gguf) ||
+	    !keep(options->mmproj, &scry->mmproj))
+		return SCRY_E_MEMORY;
+	return 0;
 }
 
 /* libuv aborts when it closes a descriptor of its own below 3, so a host with closed standard descriptors must not get
@@ -201,6 +247,9 @@ context_destroy(struct scry *scry)
 		return;
 	/* Callbacks run in here: nothing new may begin, and nothing that is gone may be found. */
 	scry->closing = scry->turning = true;
+	struct request *request;
+	DL_FOREACH (scry->requests, request)
+		pipeline_let_go(request);
 	/* Engines first: the eye owns the memory that their requests' slots stand in. */
 	for (int i = 0; i < BACKEND_COUNT; i++) {
 		engine_destroy(scry->engines[i]);
@@ -215,6 +264,8 @@ context_destroy(struct scry *scry)
 	fd_close(&scry->timer_fd);
 	fd_close(&scry->poll_fd);
 	free(scry->backend);
+	free(scry->gguf);
+	free(scry->mmproj);
 	free(scry);
 }
 
@@ -236,6 +287,25 @@ see_language(void *user, const char *language, const char *path)
 	*(bool *)user = true;
 }
 
+bool
+context_model(const struct scry *scry, enum backend_id id, bool mmproj, char path[FILES_PATH])
+{
+	const struct backend *backend = backend_get(id);
+	const char *env = mmproj ? backend->mmproj_env : backend->model_env;
+	const char *const *names = mmproj ? backend->mmproj_files : backend->model_files;
+	const char *set = id != BACKEND_GGUF ? NULL : mmproj ? scry->mmproj : scry->gguf;
+	if (set == NULL && env != NULL)
+		set = secure_getenv(env);
+	/* What somebody named is taken as it is: a mistake in it is told when the file is opened. */
+	if (set != NULL && set[0] != '\0')
+		return str_copy(path, FILES_PATH, set);
+	for (; *names != NULL; names++) {
+		if (files_find(&scry->places, *names, path))
+			return true;
+	}
+	return false;
+}
+
 void
 context_facts(const struct scry *scry, struct backend_facts *out)
 {
@@ -245,6 +315,8 @@ context_facts(const struct scry *scry, struct backend_facts *out)
 	for (int i = 0; i < BACKEND_COUNT; i++) {
 		const struct backend *backend = backend_get((enum backend_id)i);
 		out->worker[i] = backend->program != NULL && launch_program(&scry->launch, backend->program, path);
+		out->model[i] = context_model(scry, (enum backend_id)i, false, path);
+		out->mmproj[i] = context_model(scry, (enum backend_id)i, true, path);
 	}
 	out->lite_objects =
 		files_find(&scry->places, "lite/objects.tflite", path) && files_find(&scry->places, "lite/objects.txt", path);
@@ -279,6 +351,64 @@ context_eye(struct scry *scry, struct eye **out, struct why *why)
 	}
 	*out = scry->eye;
 	return 0;
+}
+
+/* Bytes of a model file; refused with the reason when it cannot be read. */
+static int
+size_file(const char *path, uint64_t *bytes, struct why *why)
+{
+	struct stat st;
+	if (access(path, R_OK) < 0 || stat(path, &st) < 0)
+		return why_set(why, SCRY_E_MODEL, "the model file %s: %s", path, strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return why_set(why, SCRY_E_MODEL, "the model file %s is not a file", path);
+	*bytes += (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Weights, a third of them again for what is repacked and computed with, and what a process has at least. */
+#define NEEDED_MB(bytes) ((((bytes) + (bytes) / 3) >> 20) + 64)
+
+int
+context_admit(struct scry *scry, enum backend_id id, struct why *why)
+{
+	const struct backend *backend = backend_get(id);
+	struct worker_info info = {.pid = 0};
+	char path[FILES_PATH];
+	uint64_t bytes = 0;
+	if (scry->engines[id] != NULL)
+		worker_info(jobs_worker(engine_jobs(scry->engines[id])), &info);
+	if (backend->model_env == NULL || info.pid != 0)
+		return 0;
+	for (int mmproj = 0; mmproj < 2; mmproj++) {
+		int error = context_model(scry, id, mmproj != 0, path) ? size_file(path, &bytes, why) : 0;
+		if (error < 0)
+			return error;
+	}
+	uint64_t needed = NEEDED_MB(bytes), free_mb = host_available_mb("");
+	if (scry->limit_mb != 0 && needed > scry->limit_mb)
+		return why_set(why, SCRY_E_UNAVAILABLE, "backend %s needs about %llu MB, and SCRY_MEMORY_LIMIT_MB is %u",
+		               backend->name, (unsigned long long)needed, scry->limit_mb);
+	if (needed > free_mb)
+		return why_set(
+			why, SCRY_E_UNAVAILABLE,
+			"backend %s needs about %llu MB, and %llu MB are free for this process; end others, or raise the "
+			"limit of its cgroup",
+			backend->name, (unsigned long long)needed, (unsigned long long)free_mb);
+	return 0;
+}
+
+uint64_t
+context_keep(const struct scry *scry, enum backend_id id, const struct scry_query *query)
+{
+	unsigned own = backend_get(id)->idle_s;
+	if (query->unload)
+		return 0;
+	if (query->keep_alive_s != 0)
+		return query->keep_alive_s < 0 ? JOBS_KEEP_FOREVER : (uint64_t)query->keep_alive_s * 1000000;
+	if (scry->idle_us != IDLE_NOT_SET && own != 0)
+		return scry->idle_us;
+	return own == 0 ? JOBS_KEEP_FOREVER : (uint64_t)own * 1000000;
 }
 
 static void
@@ -316,6 +446,19 @@ add_lite_files(const struct scry *scry, struct engine_setup *setup)
 	files_languages(add_language, setup);
 }
 
+/* The files of a backend in scry-llama, by the names that people know them by. */
+static void
+add_pair(const struct scry *scry, enum backend_id id, struct engine_setup *setup)
+{
+	char path[FILES_PATH];
+	for (int mmproj = 0; mmproj < 2; mmproj++) {
+		if (!context_model(scry, id, mmproj != 0, path))
+			continue;
+		const char *slash = strrchr(path, '/');
+		add_file(setup, mmproj ? PROTO_FILE_MMPROJ : PROTO_FILE_MODEL, slash != NULL ? slash + 1 : path, path);
+	}
+}
+
 static struct engine_setup *
 make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 {
@@ -326,7 +469,7 @@ make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 	launch_program(&scry->launch, backend->program, scry->engine_paths[id]);
 	setup->spec = (struct worker_spec){.name = backend->program,
 	                                   .path = scry->engine_paths[id],
-	                                   .env = scry->engine_env,
+	                                   .env = backend->model_env != NULL ? scry->llama_env : scry->engine_env,
 	                                   .role = PROTO_ROLE_ENGINE,
 	                                   .threads = scry->threads,
 	                                   .hello_ms = scry->hello_ms,
@@ -339,6 +482,8 @@ make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 	setup->ring = eye_slots(eye);
 	if (id == BACKEND_LITE)
 		add_lite_files(scry, setup);
+	if (backend->model_env != NULL)
+		add_pair(scry, id, setup);
 	return setup;
 }
 

@@ -31,6 +31,8 @@ struct scry {
 	struct files_places places;
 	struct host host;
 	unsigned threads;
+	uint64_t idle_us;            /* setting SCRY_IDLE_UNLOAD; UINT64_MAX - 1: not set, JOBS_KEEP_FOREVER: never */
+	unsigned limit_mb;           /* setting SCRY_MEMORY_LIMIT_MB; 0: none */
 	unsigned hello_ms, ready_ms; /* settings SCRY_WORKER_START_MS, SCRY_MODEL_LOAD_MS */
 	char *backend;               /* the core's default; NULL: automatic */
 	struct eye *eye;             /* made with the first picture */
@@ -38,7 +40,9 @@ struct scry {
 	char eye_path[LAUNCH_PATH];
 	char engine_paths[BACKEND_COUNT][LAUNCH_PATH];
 	const char *engine_env[4]; /* NULL at the end; the strings are env_text */
-	char env_text[3][128];
+	const char *llama_env[3];  /* the same for scry-llama */
+	char *gguf, *mmproj;       /* files of backend gguf; NULL: settings */
+	char env_text[4][128];
 	uv_timer_t later; /* runs what callers asked for outside of the loop: cancels */
 	struct request *requests;
 	unsigned request_count;
@@ -53,6 +57,15 @@ void context_destroy(struct scry *scry);
 
 /* Collects what backend_select() and backend_available() ask. Looks at files, starts nothing. */
 void context_facts(const struct scry *scry, struct backend_facts *out);
+
+/* Writes where the model (or else the mmproj) of a backend is; false when it is nowhere. */
+bool context_model(const struct scry *scry, enum backend_id id, bool mmproj, char path[FILES_PATH]);
+
+/* Whether a backend's model may be loaded now: its files can be read and there is memory for them. 0 when it is loaded
+ * already. SCRY_E_MODEL or SCRY_E_UNAVAILABLE with `why`. */
+int context_admit(struct scry *scry, enum backend_id id, struct why *why);
+/* How long the model of a backend is kept after a question, microseconds: what the query says, else the setting. */
+uint64_t context_keep(const struct scry *scry, enum backend_id id, const struct scry_query *query);
 
 /* The eye, and the engine of a backend, made when first asked for. 0 or an error with `why`. */
 int context_eye(struct scry *scry, struct eye **out, struct why *why);

@@ -10,20 +10,31 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "core/input.h"
+#include "engine/schema.h"
 
 #define request_of_eye(member) ((struct request *)((char *)(member)-offsetof(struct request, eye_job)))
 #define request_of_engine(member) ((struct request *)((char *)(member)-offsetof(struct request, engine_job)))
+
+void
+pipeline_let_go(struct request *request)
+{
+	if (request->holds)
+		jobs_let_go(engine_jobs(request->engine));
+	request->holds = false;
+}
 
 static void
 request_free(struct request *request)
 {
 	if (request == NULL)
 		return;
+	pipeline_let_go(request);
 	fd_close(&request->fd);
 	result_destroy(request->result);
 	free(request->name);
 	free(request->prompt);
 	free(request->language);
+	free(request->extra);
 	free(request);
 }
 
@@ -69,6 +80,7 @@ stamp(struct request *request, const struct proto_done *done)
 		result->image_tokens = done->image_tokens;
 		result->prompt_tokens = done->prompt_tokens;
 		result->tokens = done->tokens;
+		result->drafted = done->drafted;
 		add_worker(result, request->backend->program, engine_jobs(request->engine));
 	}
 	result->us.total = clock_us() - request->submitted_us;
@@ -138,7 +150,11 @@ ask_engine(struct request *request, struct why *why)
 	job->generation = request->frame.generation;
 	job->flags = request->flags;
 	job->max_tokens = request->max_tokens != 0 ? request->max_tokens : request->backend->max_tokens;
-	job->prompt = request->prompt;
+	job->prompt = request->prompt != NULL ? request->prompt : request->backend->prompt;
+	job->task = request->task;
+	job->extra = request->extra;
+	job->seed = request->seed;
+	job->temperature = request->temperature;
 	job->language = request->language;
 	job->piece = pipeline_on_piece;
 	job->item = pipeline_on_item;
@@ -195,6 +211,8 @@ check_query(const struct scry_query *query, struct why *why)
 		return why_set(why, SCRY_E_ARGUMENT, "at most %u tokens can be asked for", PIPELINE_TOKENS_MAX);
 	if (query->deadline_ms > PIPELINE_DEADLINE_MAX_MS)
 		return why_set(why, SCRY_E_ARGUMENT, "a deadline is at most %u ms", PIPELINE_DEADLINE_MAX_MS);
+	if (!(query->temperature >= 0.f && query->temperature <= 2.f))
+		return why_set(why, SCRY_E_ARGUMENT, "a temperature is 0 to 2");
 	if (query->language != NULL &&
 	    (strlen(query->language) >= PROTO_NAME ||
 	     strspn(query->language,
@@ -203,6 +221,38 @@ check_query(const struct scry_query *query, struct why *why)
 		return why_set(why, SCRY_E_ARGUMENT, "\"%.40s\" is not a list of Tesseract languages such as eng+deu",
 		               query->language);
 	return 0;
+}
+
+/* What binds the answer, for the engine. */
+static int
+check_bound(const struct scry_query *query, const struct backend *backend, struct why *why)
+{
+	if (query->choices == NULL && query->schema == NULL)
+		return 0;
+	if (query->choices != NULL && query->schema != NULL)
+		return why_set(why, SCRY_E_ARGUMENT, "an answer is bound to choices or to a schema, not to both");
+	if ((backend->can & CAN_CHOOSE) == 0)
+		return why_set(why, SCRY_E_UNAVAILABLE,
+		               "backend %s has no words to choose among; one that runs a GGUF model has: -b demo-vlm, qwen08b",
+		               backend->name);
+	const char *text = query->choices != NULL ? query->choices : query->schema;
+	if (strlen(text) > PIPELINE_PROMPT_MAX || !str_utf8_valid(text, strlen(text)))
+		return why_set(why, SCRY_E_ARGUMENT, "the choices or the schema are too long or not valid UTF-8");
+	return 0;
+}
+
+static int
+bind_answer(struct request *request, const struct scry_query *query, struct why *why)
+{
+	if (query->schema != NULL) {
+		request->task = PROTO_TASK_GRAMMAR;
+		return schema_grammar(query->schema, &request->extra, why);
+	}
+	if (query->choices == NULL)
+		return 0;
+	request->task = PROTO_TASK_CHOICES;
+	request->extra = strdup(query->choices);
+	return request->extra != NULL ? 0 : why_set(why, SCRY_E_MEMORY, "out of memory");
 }
 
 static char *
@@ -234,7 +284,9 @@ request_create(struct scry *scry, const struct scry_image *image, const struct s
 	request->submitted_us = clock_us();
 	request->deadline_us = request->submitted_us + (uint64_t)deadline_ms * 1000;
 	request->max_tokens = query->max_tokens;
-	request->flags = query->no_text ? PROTO_DESCRIBE_NO_TEXT : 0;
+	request->flags = (query->no_text ? PROTO_DESCRIBE_NO_TEXT : 0) | (query->no_drafts ? PROTO_DESCRIBE_NO_DRAFT : 0);
+	request->seed = query->seed;
+	request->temperature = query->greedy ? 0.f : query->temperature > 0.f ? query->temperature : -1.f;
 	request->name = copy_or_null(name_of(image), &failed);
 	request->prompt = copy_or_null(query->prompt, &failed);
 	request->language = copy_or_null(query->language, &failed);
@@ -247,7 +299,8 @@ request_create(struct scry *scry, const struct scry_image *image, const struct s
 
 /* Both workers are started at once, so that a model loads while the picture is decoded. */
 static int
-begin(struct request *request, enum backend_id id, const struct scry_image *image, struct why *why)
+begin(struct request *request, enum backend_id id, const struct scry_image *image, const struct scry_query *query,
+      struct why *why)
 {
 	struct scry *scry = request->scry;
 	struct eye *eye;
@@ -258,7 +311,14 @@ begin(struct request *request, enum backend_id id, const struct scry_image *imag
 	}
 	error = context_eye(scry, &eye, why);
 	if (error == 0 && request->backend->runner == RUN_ENGINE) {
-		error = context_engine(scry, id, &request->engine, why);
+		error = context_admit(scry, id, why);
+		if (error == 0)
+			error = context_engine(scry, id, &request->engine, why);
+		if (error == 0) {
+			jobs_keep(engine_jobs(request->engine), context_keep(scry, id, query));
+			jobs_hold(engine_jobs(request->engine));
+			request->holds = true;
+		}
 		if (error == 0)
 			error = jobs_start(engine_jobs(request->engine), why);
 	}
@@ -289,13 +349,18 @@ pipeline_submit(struct scry *scry, const struct scry_image *image, const struct 
 	error = backend_select(query->backend != NULL ? query->backend : scry->backend, &facts, &choice, why);
 	if (error < 0)
 		return error;
+	error = check_bound(query, backend_get(choice.id), why);
+	if (error < 0)
+		return error;
 	struct request *request = request_create(scry, image, query, backend_get(choice.id));
 	if (request == NULL)
 		return why_set(why, SCRY_E_MEMORY, "out of memory");
 	request->piece = piece;
 	request->done = done;
 	request->user = user;
-	error = begin(request, choice.id, image, why);
+	error = bind_answer(request, query, why);
+	if (error == 0)
+		error = begin(request, choice.id, image, query, why);
 	if (error < 0) {
 		request_free(request);
 		return error;

@@ -30,12 +30,17 @@ struct request {
 	bool cancelled; /* asked for by scry_cancel(), done by the loop */
 	const struct backend *backend;
 	struct engine *engine; /* NULL: a backend without one */
+	bool holds;            /* the engine's worker is kept for us */
 	struct eye_job eye_job;
 	struct engine_job engine_job;
 	struct eye_frame frame; /* lent to us while has_frame */
 	bool has_frame;
 	int fd;
 	char *name, *prompt, *language;
+	char *extra; /* choices, or the grammar of a schema */
+	enum proto_task task;
+	uint32_t seed;
+	float temperature;
 	unsigned max_tokens;
 	uint32_t flags;
 	uint64_t submitted_us, deadline_us;
@@ -49,6 +54,9 @@ struct request {
 /* Starts a picture. 0: `done` will be called from the loop, never from in here. Else an error with `why`. */
 int pipeline_submit(struct scry *scry, const struct scry_image *image, const struct scry_query *query,
                     scry_piece_fn piece, scry_done_fn done, void *user, struct request **out, struct why *why);
+
+/* The engine's worker need not wait for this request's question any longer. */
+void pipeline_let_go(struct request *request);
 
 /* Ends a request with `error`, its callback included. */
 void pipeline_cancel(struct request *request, int error, const char *sentence);

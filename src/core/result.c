@@ -260,13 +260,13 @@ result_json(struct scry_result *result)
 	if (result->json != NULL)
 		return result->json;
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)result->hash);
-	json_t *document =
-		json_pack("{s:s, s:s, s:s%, s:o, s:s, s:{s:i, s:i, s:s}, s:{s:i, s:i, s:i}, s:o, s:o}", "backend",
-	              result->backend, "model", model_name(result), "text", result->text, result->text_bytes, "labels",
-	              labels_json(result), "finish", result->finish == PROTO_FINISH_LENGTH ? "length" : "stop", "frame",
-	              "width", (int)result->width, "height", (int)result->height, "hash", hash, "usage", "image_tokens",
-	              (int)result->image_tokens, "prompt_tokens", (int)result->prompt_tokens, "tokens", (int)result->tokens,
-	              "timings_ms", timings_json(&result->us), "workers", workers_json(result));
+	json_t *document = json_pack(
+		"{s:s, s:s, s:s%, s:o, s:s, s:{s:i, s:i, s:s}, s:{s:i, s:i, s:i, s:i}, s:o, s:o}", "backend", result->backend,
+		"model", model_name(result), "text", result->text, result->text_bytes, "labels", labels_json(result), "finish",
+		result->finish == PROTO_FINISH_LENGTH ? "length" : "stop", "frame", "width", (int)result->width, "height",
+		(int)result->height, "hash", hash, "usage", "image_tokens", (int)result->image_tokens, "prompt_tokens",
+		(int)result->prompt_tokens, "tokens", (int)result->tokens, "drafted", (int)result->drafted, "timings_ms",
+		timings_json(&result->us), "workers", workers_json(result));
 	if (document == NULL)
 		return NULL;
 	if (add_unless_empty(document, "words", words_json(result)) &&

@@ -29,7 +29,7 @@ struct scry_result {
 	size_t item_count, item_room;
 	uint32_t width, height; /* of the picture as it is shown */
 	uint64_t hash;
-	uint32_t finish, image_tokens, prompt_tokens, tokens;
+	uint32_t finish, image_tokens, prompt_tokens, tokens, drafted;
 	struct result_timings us;
 	unsigned worker_count;
 	struct result_worker workers[2];

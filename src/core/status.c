@@ -75,7 +75,9 @@ collect(struct scry *scry, bool all, struct listing *list)
 		list->entries[list->count++] = (struct entry){.jobs = eye_jobs(eye), .program = "scry-eye"};
 	for (int i = 0; i < BACKEND_COUNT; i++) {
 		struct engine *engine = scry->engines[i];
-		if (engine == NULL && (!all || !facts.worker[i] || context_engine(scry, (enum backend_id)i, &engine, &why) < 0))
+		if (engine == NULL &&
+		    (!all || !facts.worker[i] || !backend_available((enum backend_id)i, &facts, &why) ||
+		     context_engine(scry, (enum backend_id)i, &engine, &why) < 0))
 			continue;
 		list->entries[list->count++] =
 			(struct entry){.jobs = engine_jobs(engine), .program = backend_get((enum backend_id)i)->program};

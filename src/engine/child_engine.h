@@ -14,12 +14,14 @@
 
 #define CHILD_FILES 160
 
-/* A file the core gave: mapped read-only by the loop, kept for the life of the process. */
+/* A file the core gave: mapped read-only by the loop, kept for the life of the process. An engine whose library wants to
+ * open files itself (child_engine.opens_files) gets the descriptor instead, and `data` is NULL. */
 struct child_file {
 	enum proto_file_kind kind;
 	char name[PROTO_NAME];
 	const void *data;
 	size_t size;
+	int fd; /* -1 when mapped */
 };
 
 struct child_setup {
@@ -40,11 +42,18 @@ struct child_question {
 	uint32_t flags;   /* enum proto_describe_flags */
 	uint32_t max_tokens;
 	const char *prompt; /* NUL-terminated UTF-8, "" for the engine's own */
+	enum proto_task task;
+	const char *extra; /* NUL-terminated UTF-8: what `task` needs; "" */
+	uint32_t seed;
+	float temperature;
 	const char *language;
 };
 
 struct child_engine {
 	const char *program; /* "scry-lite" */
+	bool opens_files;    /* the sandbox's file rules are made from the files, at START, before `load` */
+	/* NULL, or what has to happen before the sandbox closes: finding the library's own parts. No input is there yet. */
+	void (*prepare)(void);
 	/* Loads what the setup holds. Fills `ready`. 0 or a negative scry_error with `sentence` (PROTO_SENTENCE
 	 * bytes) written. A missing part that others can do without is not an error: leave it out of ready->parts. */
 	int (*load)(const struct child_setup *setup, struct proto_ready *ready, char *sentence);

@@ -41,8 +41,9 @@ static void
 take_file(struct loop *loop, struct msg *msg)
 {
 	const struct proto_file *body = &msg->body.file;
-	const void *data = map_file(msg_take_fd(msg), body->size);
-	if (data == NULL || loop->setup.file_count == CHILD_FILES) {
+	int fd = msg_take_fd(msg);
+	const void *data = child_engine.opens_files ? NULL : map_file(fd, body->size);
+	if ((data == NULL && !child_engine.opens_files) || loop->setup.file_count == CHILD_FILES) {
 		child_log(SCRY_LOG_WARN, "%s cannot be mapped; going on without it", body->name);
 		return;
 	}
@@ -50,6 +51,7 @@ take_file(struct loop *loop, struct msg *msg)
 	file->kind = body->kind;
 	file->data = data;
 	file->size = (size_t)body->size;
+	file->fd = child_engine.opens_files ? fd : -1;
 	memcpy(file->name, body->name, sizeof(file->name));
 }
 
@@ -72,11 +74,23 @@ take_ring(struct loop *loop, struct msg *msg)
 	loop->rings[body->ring] = ring;
 }
 
+/* An engine that opens files itself is let at these and no others. */
+static uint32_t
+confine(const struct child_setup *setup)
+{
+	int fds[CHILD_FILES];
+	for (unsigned i = 0; i < setup->file_count; i++)
+		fds[i] = setup->files[i].fd;
+	return child_confine(fds, setup->file_count);
+}
+
 static void
 start(struct loop *loop, const struct proto_start *body)
 {
 	struct proto_ready ready = {0};
 	char sentence[PROTO_SENTENCE] = "";
+	if (child_engine.opens_files)
+		ready.sandbox = confine(&loop->setup);
 	loop->setup.threads = body->threads > 0 ? body->threads : 1;
 	int error = child_engine.load(&loop->setup, &ready, sentence);
 	if (error < 0) {
@@ -87,25 +101,25 @@ start(struct loop *loop, const struct proto_start *body)
 	child_send(PROTO_READY, 0, &ready, sizeof(ready), -1);
 }
 
-/* The prompt as a string of its own: the memfd is read once, and what arrived is used. "" without one. */
+/* Prompt and extra as two strings in one piece of memory: the memfd is read once, and what arrived is used. "" each
+ * without a memfd. NULL when it does not hold what the message says. */
 static char *
-read_prompt(struct msg *msg)
+read_prompt(struct msg *msg, const char **extra)
 {
-	size_t size = msg->body.describe.prompt_bytes;
+	size_t first = msg->body.describe.prompt_bytes, second = msg->body.describe.extra_bytes, size = first + second;
 	int fd = msg_take_fd(msg);
-	if (fd < 0 || size == 0 || size > PROMPT_MAX) {
-		if (fd >= 0)
-			close(fd);
-		return fd < 0 && size == 0 ? strdup("") : NULL;
-	}
-	char *prompt = malloc(size + 1);
-	ssize_t n = prompt == NULL ? -1 : pread(fd, prompt, size, 0);
-	close(fd);
-	if (n != (ssize_t)size || !str_utf8_valid(prompt, size)) {
+	char *prompt = size > PROMPT_MAX || (fd < 0 && size > 0) ? NULL : calloc(1, size + 2);
+	ssize_t n = prompt == NULL || fd < 0 ? 0 : pread(fd, prompt, size, 0);
+	if (fd >= 0)
+		close(fd);
+	if (prompt == NULL || n != (ssize_t)size || !str_utf8_valid(prompt, first) ||
+	    !str_utf8_valid(prompt + first, second)) {
 		free(prompt);
 		return NULL;
 	}
-	prompt[size] = '\0';
+	memmove(prompt + first + 1, prompt + first, second);
+	prompt[first] = '\0';
+	*extra = prompt + first + 1;
 	return prompt;
 }
 
@@ -132,7 +146,8 @@ describe(struct loop *loop, struct msg *msg)
 	struct proto_done done = {.finish = PROTO_FINISH_STOP};
 	char sentence[PROTO_SENTENCE] = "";
 	struct child_frame frame;
-	char *prompt = read_prompt(msg);
+	const char *extra = "";
+	char *prompt = read_prompt(msg, &extra);
 	if (!loop->loaded || prompt == NULL) {
 		child_failed(request, SCRY_E_ARGUMENT, "%s",
 		             loop->loaded ? "the prompt is not valid UTF-8" : "nothing is loaded");
@@ -143,6 +158,10 @@ describe(struct loop *loop, struct msg *msg)
 		                                  .flags = body->flags,
 		                                  .max_tokens = body->max_tokens,
 		                                  .prompt = prompt,
+		                                  .task = (enum proto_task)body->task,
+		                                  .extra = extra,
+		                                  .seed = body->seed,
+		                                  .temperature = body->temperature,
 		                                  .language = body->language[0] != '\0' ? body->language : "eng"};
 		child_deadline(body->deadline_ms);
 		int error = child_engine.describe(&frame, &question, &done, sentence);
@@ -175,7 +194,10 @@ main(void)
 {
 	static struct loop loop;
 	struct msg msg;
-	child_hello(child_engine.program, PROTO_ROLE_ENGINE, CHILD_SANDBOX_ENGINE);
+	if (child_engine.prepare != NULL)
+		child_engine.prepare();
+	child_hello(child_engine.program, PROTO_ROLE_ENGINE,
+	            child_engine.opens_files ? CHILD_SANDBOX_LOADER : CHILD_SANDBOX_ENGINE);
 	for (;;) {
 		child_receive(&msg);
 		switch (msg.head.type) {

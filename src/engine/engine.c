@@ -67,7 +67,8 @@ send_describe(struct job *member, struct worker *worker, struct why *why)
 {
 	struct engine_job *job = engine_job_of(member);
 	uint64_t now = clock_us();
-	size_t prompt = job->prompt == NULL ? 0 : strlen(job->prompt);
+	const char *texts[] = {job->prompt != NULL ? job->prompt : "", job->extra != NULL ? job->extra : ""};
+	size_t prompt = strlen(texts[0]), extra = strlen(texts[1]);
 	struct proto_describe body = {
 		.ring = job->ring,
 		.slot = job->slot,
@@ -75,12 +76,21 @@ send_describe(struct job *member, struct worker *worker, struct why *why)
 		.flags = job->flags,
 		.max_tokens = job->max_tokens,
 		.deadline_ms = member->deadline_us > now ? (uint32_t)((member->deadline_us - now) / 1000) + 1 : 1,
-		.prompt_bytes = (uint32_t)prompt};
+		.prompt_bytes = (uint32_t)prompt,
+		.extra_bytes = (uint32_t)extra,
+		.task = job->task,
+		.seed = job->seed,
+		.temperature = job->temperature};
 	_cleanup_fd_ int fd = -1;
 	if (job->language != NULL)
 		str_copy(body.language, sizeof(body.language), job->language);
-	if (prompt > 0) {
-		fd = fd_sealed_copy("scry-prompt", job->prompt, prompt);
+	if (prompt + extra > 0) {
+		_cleanup_free_ char *both = malloc(prompt + extra + 1);
+		if (both != NULL) {
+			memcpy(both, texts[0], prompt);
+			memcpy(both + prompt, texts[1], extra);
+		}
+		fd = both == NULL ? -ENOMEM : fd_sealed_copy("scry-prompt", both, prompt + extra);
 		if (fd < 0)
 			return why_set(why, SCRY_E_SYSTEM, "cannot make memory for the prompt: %s", strerror(-fd));
 	}

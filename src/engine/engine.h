@@ -35,7 +35,11 @@ struct engine_job {
 	uint32_t ring, slot, generation;
 	uint32_t flags; /* enum proto_describe_flags */
 	uint32_t max_tokens;
-	const char *prompt;   /* NULL or UTF-8, borrowed until `done` */
+	const char *prompt; /* NULL or UTF-8, borrowed until `done` */
+	uint32_t task;      /* enum proto_task */
+	const char *extra;  /* NULL or what `task` needs, UTF-8, borrowed until `done` */
+	uint32_t seed;
+	float temperature;    /* as in struct proto_describe */
 	const char *language; /* NULL or Tesseract languages, borrowed until `done` */
 	void (*piece)(struct engine_job *job, const char *text, size_t bytes);
 	void (*item)(struct engine_job *job, const struct proto_item *item);

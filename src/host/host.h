@@ -12,4 +12,8 @@ struct host {
 /* Fills *out; what cannot be read counts as 0 MB and 1 processor. `root` is "" but in tests. Reads a few small files. */
 void host_probe(const char *root, struct host *out);
 
+/* MB that could be taken now without anyone's loss: free or reclaimable, and within each limit of our cgroups. UINT64_MAX
+ * when that cannot be read. */
+uint64_t host_available_mb(const char *root);
+
 #endif

@@ -42,6 +42,12 @@ files_places(const char *models, struct files_places *out)
 	add_place(out, SCRY_DATADIR "/models", "");
 }
 
+void
+files_add_place(struct files_places *places, const char *folder)
+{
+	add_place(places, folder, "/models");
+}
+
 const char *
 files_home(const struct files_places *places)
 {

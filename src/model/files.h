@@ -10,12 +10,15 @@
 /* Folders that are searched for models, first to last. */
 struct files_places {
 	unsigned count;
-	char folder[5][FILES_PATH];
+	char folder[8][FILES_PATH];
 };
 
 /* `models` (may be NULL): the caller's own folder, searched before $SCRY_MODELS, $XDG_DATA_HOME/scry/models,
- * /var/lib/scry/models and the installed share folder. */
+ * /var/lib/scry/models, and the installed share folder. */
 void files_places(const char *models, struct files_places *out);
+
+/* One more place, FOLDER/models, searched after those that are there. */
+void files_add_place(struct files_places *places, const char *folder);
 
 /* The folder that `scry pull` writes to: the first place. "" when there is none (no home, no setting). */
 const char *files_home(const struct files_places *places);

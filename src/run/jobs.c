@@ -20,6 +20,9 @@ struct jobs {
 	uint32_t last_id;
 	uint32_t orphan; /* number of a job that ended while the worker still works on it; 0: none */
 	uint64_t orphan_kill_us;
+	uint64_t keep_us; /* how long an idle worker is kept */
+	uint64_t idle_since_us;
+	unsigned holds;             /* jobs that are on their way */
 	uint64_t starting_since_us; /* 0: the worker is not being started */
 	uv_timer_t timer;
 };
@@ -27,11 +30,28 @@ struct jobs {
 static void advance(struct jobs *jobs);
 static void on_deadline(uv_timer_t *timer);
 
+static bool
+is_idle(const struct jobs *jobs)
+{
+	return jobs->current == NULL && jobs->waiting == NULL && jobs->orphan == 0 && jobs->holds == 0 &&
+		worker_state(jobs->worker) == WORKER_READY;
+}
+
+/* When an idle worker is to end; UINT64_MAX: not. */
+static uint64_t
+unload_at(const struct jobs *jobs)
+{
+	return is_idle(jobs) && jobs->keep_us < UINT64_MAX - jobs->idle_since_us ? jobs->idle_since_us + jobs->keep_us :
+																			   UINT64_MAX;
+}
+
 static void
 set_timer(struct jobs *jobs)
 {
 	uint64_t next = jobs->orphan != 0 ? jobs->orphan_kill_us : UINT64_MAX;
 	struct job *job;
+	if (unload_at(jobs) < next)
+		next = unload_at(jobs);
 	if (jobs->current != NULL && jobs->current->deadline_us < next)
 		next = jobs->current->deadline_us;
 	DL_FOREACH (jobs->waiting, job) {
@@ -120,6 +140,8 @@ on_deadline(uv_timer_t *timer)
 		miss_deadline(jobs, jobs->current);
 	while ((job = first_due(jobs, now)) != NULL)
 		miss_deadline(jobs, job);
+	if (unload_at(jobs) <= now)
+		worker_stop(jobs->worker);
 	advance(jobs);
 }
 
@@ -193,6 +215,7 @@ on_ready(void *user, const struct proto_ready *ready)
 {
 	struct jobs *jobs = user;
 	account_start(jobs);
+	jobs->idle_since_us = clock_us();
 	if (jobs->ops->on_ready != NULL)
 		jobs->ops->on_ready(jobs->user, ready);
 	advance(jobs);
@@ -212,6 +235,7 @@ stray(struct jobs *jobs, struct msg *msg)
 		return 0;
 	int error = jobs->ops->on_stray == NULL ? 0 : jobs->ops->on_stray(jobs->user, msg);
 	jobs->orphan = 0;
+	jobs->idle_since_us = clock_us();
 	worker_end(jobs->worker);
 	advance(jobs);
 	return error;
@@ -238,6 +262,7 @@ on_message(void *user, struct msg *msg)
 	if (step != JOB_OVER)
 		return step;
 	jobs->current = NULL;
+	jobs->idle_since_us = clock_us();
 	worker_end(jobs->worker);
 	job->ops->end(job, error, why.text);
 	advance(jobs);
@@ -298,6 +323,7 @@ jobs_create(uv_loop_t *loop, const struct log *log, const struct worker_spec *sp
 	jobs->loop = loop;
 	jobs->ops = ops;
 	jobs->user = user;
+	jobs->keep_us = JOBS_KEEP_FOREVER;
 	int error = worker_create(loop, log, spec, &worker_ops, jobs, &jobs->worker);
 	if (error < 0) {
 		free(jobs);
@@ -348,6 +374,35 @@ jobs_offer(struct jobs *jobs, struct job *job, struct why *why)
 	/* Sent from the loop, so that `end` never runs inside the caller's call. */
 	uv_timer_start(&jobs->timer, on_deadline, 0, 0);
 	return 0;
+}
+
+void
+jobs_keep(struct jobs *jobs, uint64_t keep_us)
+{
+	jobs->keep_us = keep_us;
+	set_timer(jobs);
+}
+
+void
+jobs_hold(struct jobs *jobs)
+{
+	jobs->holds++;
+}
+
+void
+jobs_let_go(struct jobs *jobs)
+{
+	jobs->holds--;
+	set_timer(jobs);
+}
+
+bool
+jobs_unload(struct jobs *jobs)
+{
+	if (!is_idle(jobs))
+		return false;
+	worker_stop(jobs->worker);
+	return true;
 }
 
 int

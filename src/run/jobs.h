@@ -13,7 +13,8 @@
 
 #include "run/worker.h"
 
-#define JOBS_WAITING 256   /* jobs that may wait for one worker; more are refused as busy */
+#define JOBS_WAITING 256 /* jobs that may wait for one worker; more are refused as busy */
+#define JOBS_KEEP_FOREVER UINT64_MAX
 #define JOBS_GRACE_MS 1000 /* from a cancel (or a passed deadline) to the end of a worker that does not react */
 
 struct jobs;
@@ -60,6 +61,15 @@ int jobs_offer(struct jobs *jobs, struct job *job, struct why *why);
 void jobs_cancel(struct jobs *jobs, struct job *job, int error, const char *sentence);
 /* Capacity may be free again. */
 void jobs_poke(struct jobs *jobs);
+
+/* How long a worker without anything to do is kept, from its last job on; 0 ends it at once. JOBS_KEEP_FOREVER at first. A
+ * worker that was ended starts again with the next job. */
+void jobs_keep(struct jobs *jobs, uint64_t keep_us);
+/* A job is on its way that has not been offered yet: the worker is not idle until as many were let go. */
+void jobs_hold(struct jobs *jobs);
+void jobs_let_go(struct jobs *jobs);
+/* Ends the worker now when it has nothing to do. True when there was one to end. */
+bool jobs_unload(struct jobs *jobs);
 
 /* Starts the worker without a job, for status. As worker_need(). */
 int jobs_start(struct jobs *jobs, struct why *why);

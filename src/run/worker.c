@@ -217,6 +217,7 @@ take_ready(struct process *process, const struct proto_ready *ready)
 	if (!process->hello || worker->state != WORKER_STARTING || !str_utf8_valid(ready->model, strlen(ready->model)))
 		return -EPROTO;
 	str_copy(worker->info.model, sizeof(worker->info.model), ready->model);
+	worker->info.sandbox |= ready->sandbox & PROTO_SANDBOX_FILES;
 	set_state(worker, WORKER_READY, WORKER_PING_MS);
 	log_line(worker->log, LOG_INFO, "%s is ready, pid %d", worker->spec.name, worker->info.pid);
 	worker->ops->on_ready(worker->user, ready);

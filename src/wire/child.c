@@ -68,16 +68,25 @@ watch_core(void)
 void
 child_hello(const char *program, enum proto_role role, enum child_sandbox kind)
 {
+	static const enum sandbox_kind kinds[] = {[CHILD_SANDBOX_DECODER] = SANDBOX_DECODER,
+	                                          [CHILD_SANDBOX_ENGINE] = SANDBOX_ENGINE,
+	                                          [CHILD_SANDBOX_LOADER] = SANDBOX_LOADER};
 	expect_scry_socket(program);
 	/* Dispositions are inherited through exec; the deadline needs the default one. */
 	signal(SIGALRM, SIG_DFL);
 	signal(SIGPIPE, SIG_IGN);
 	watch_core();
 	struct proto_hello hello = {.role = role};
-	hello.sandbox = sandbox_enter(kind == CHILD_SANDBOX_DECODER ? SANDBOX_DECODER : SANDBOX_ENGINE, &hello.landlock);
+	hello.sandbox = sandbox_enter(kinds[kind], &hello.landlock);
 	str_copy(hello.program, sizeof(hello.program), program);
 	str_copy(hello.version, sizeof(hello.version), SCRY_VERSION);
 	child_send(PROTO_HELLO, 0, &hello, sizeof(hello), -1);
+}
+
+uint32_t
+child_confine(const int *fds, unsigned count)
+{
+	return sandbox_files(fds, count) ? PROTO_SANDBOX_FILES : 0;
 }
 
 static void

@@ -14,11 +14,15 @@
 #include "wire/proto.h"
 
 /* What a worker's sandbox has to allow; see sandbox.h. */
-enum child_sandbox { CHILD_SANDBOX_DECODER, CHILD_SANDBOX_ENGINE };
+enum child_sandbox { CHILD_SANDBOX_DECODER, CHILD_SANDBOX_ENGINE, CHILD_SANDBOX_LOADER };
 
 /* Enters the sandbox and sends HELLO. Called first in main, before any input is read. Exits with a sentence on
  * standard error when fd 3 is not a scry socket (someone ran the program by hand). */
 void child_hello(const char *program, enum proto_role role, enum child_sandbox sandbox);
+
+/* The second half of CHILD_SANDBOX_LOADER, at START and before anything of a file is read: the process can open these
+ * files for reading, by /proc/self/fd/N, and no others. Returns the parts that hold now, for READY. */
+uint32_t child_confine(const int *fds, unsigned count);
 
 /* Waits for the next message of the core, answers PING and PROBE itself, and exits 0 on STOP or end of file.
  * A message that does not decode ends the process: the core never sends one. */

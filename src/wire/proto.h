@@ -43,7 +43,7 @@ enum proto_type {
 	PROTO_START,    /* all files and rings are there: load */
 	PROTO_DECODE,   /* eye: 1 descriptor, the encoded picture */
 	PROTO_ENCODE,   /* eye: a slot to JPEG */
-	PROTO_DESCRIBE, /* engine: 0 or 1 descriptor, a sealed memfd with the prompt */
+	PROTO_DESCRIBE, /* engine: 0 or 1 descriptor, a sealed memfd with the prompt and what follows it */
 	PROTO_CANCEL,
 	PROTO_PING,
 	PROTO_PROBE, /* try what the sandbox forbids and report: for tests and `scry status` */
@@ -76,6 +76,8 @@ enum proto_file_kind {
 	PROTO_FILE_LABELS,      /* lite: its label map, one name a line */
 	PROTO_FILE_FACE,        /* lite: face detector, TensorFlow Lite */
 	PROTO_FILE_TESSDATA,    /* lite: NAME.traineddata; the name field holds NAME, "eng" */
+	PROTO_FILE_MODEL = 16,  /* llama: the language model, GGUF */
+	PROTO_FILE_MMPROJ,      /* llama: its vision tower, GGUF */
 };
 
 struct proto_file {
@@ -121,8 +123,16 @@ struct proto_encode {
 };
 
 enum proto_describe_flags {
-	PROTO_DESCRIBE_STREAM = 1,  /* pieces are wanted as they are made */
-	PROTO_DESCRIBE_NO_TEXT = 2, /* do not read the text in the picture */
+	PROTO_DESCRIBE_STREAM = 1,   /* pieces are wanted as they are made */
+	PROTO_DESCRIBE_NO_TEXT = 2,  /* do not read the text in the picture */
+	PROTO_DESCRIBE_NO_DRAFT = 4, /* do not try the last answer's words first */
+};
+
+/* What kind of answer is wanted, and what stands behind the prompt in the memfd. */
+enum proto_task {
+	PROTO_TASK_TEXT = 0,    /* free words; nothing */
+	PROTO_TASK_CHOICES = 1, /* a probability for each answer, as PROTO_ITEM_LABEL; the answers, one a line */
+	PROTO_TASK_GRAMMAR = 2, /* words that follow a grammar; the grammar, GBNF */
 };
 
 struct proto_describe {
@@ -132,7 +142,11 @@ struct proto_describe {
 	uint32_t flags;
 	uint32_t max_tokens;   /* 0: the engine's own limit */
 	uint32_t deadline_ms;  /* from now */
-	uint32_t prompt_bytes; /* of the descriptor; 0 and no descriptor: the engine's own prompt */
+	uint32_t prompt_bytes; /* of the descriptor; 0: the engine's own prompt */
+	uint32_t extra_bytes;  /* that follow the prompt in the descriptor; what they are says `task` */
+	uint32_t task;         /* enum proto_task */
+	uint32_t seed;         /* of the sampler */
+	float temperature;     /* of the sampler; 0: always the likeliest token; negative: the engine's own */
 	uint32_t reserved;
 	char language[PROTO_NAME]; /* Tesseract languages, "eng+deu"; "": "eng" */
 };
@@ -156,8 +170,8 @@ struct proto_hello {
 };
 
 struct proto_ready {
-	uint32_t parts; /* engine: bit mask of what it can do, enum proto_part */
-	uint32_t reserved;
+	uint32_t parts;         /* engine: bit mask of what it can do, enum proto_part */
+	uint32_t sandbox;       /* enum proto_sandbox: parts that were entered after HELLO, see child_confine() */
 	char model[PROTO_TEXT]; /* what was loaded, for people and --json */
 };
 
@@ -165,6 +179,7 @@ enum proto_part {
 	PROTO_PART_OBJECTS = 1,
 	PROTO_PART_FACES = 2,
 	PROTO_PART_TEXT = 4,
+	PROTO_PART_WORDS = 8, /* llama: free words, choices, grammars */
 };
 
 struct proto_failed {
@@ -225,7 +240,7 @@ struct proto_done {
 	uint32_t encode_us;   /* looking: vision encoder or detectors */
 	uint32_t prompt_us;   /* reading: prefill, or the text in the picture */
 	uint32_t generate_us; /* saying */
-	uint32_t reserved;
+	uint32_t drafted;     /* of `tokens`, those that the last answer's words foretold */
 };
 
 /* What a worker could do although it should not; 0 everywhere in a sandbox that holds. */
@@ -250,7 +265,7 @@ static_assert(sizeof(struct proto_ring) == 16, "proto_ring is part of the wire f
 static_assert(sizeof(struct proto_start) == 8, "proto_start is part of the wire format");
 static_assert(sizeof(struct proto_decode) == 32, "proto_decode is part of the wire format");
 static_assert(sizeof(struct proto_encode) == 24, "proto_encode is part of the wire format");
-static_assert(sizeof(struct proto_describe) == 32 + PROTO_NAME, "proto_describe is part of the wire format");
+static_assert(sizeof(struct proto_describe) == 48 + PROTO_NAME, "proto_describe is part of the wire format");
 static_assert(sizeof(struct proto_hello) == 16 + 2 * PROTO_NAME, "proto_hello is part of the wire format");
 static_assert(sizeof(struct proto_ready) == 8 + PROTO_TEXT, "proto_ready is part of the wire format");
 static_assert(sizeof(struct proto_failed) == 8 + PROTO_SENTENCE, "proto_failed is part of the wire format");

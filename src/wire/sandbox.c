@@ -55,11 +55,18 @@ sandbox_enter(enum sandbox_kind kind, int32_t *landlock)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (limit_all(kind))
 		holds |= PROTO_SANDBOX_LIMITS;
-	if (sandbox_landlock(landlock))
+	if (kind != SANDBOX_LOADER && sandbox_landlock(landlock, NULL, 0))
 		holds |= PROTO_SANDBOX_FILES;
 	if (sandbox_seccomp(kind))
 		holds |= PROTO_SANDBOX_SYSCALLS | PROTO_SANDBOX_NETWORK;
 	return holds;
+}
+
+int
+sandbox_files(const int *fds, unsigned count)
+{
+	int32_t abi;
+	return sandbox_landlock(&abi, fds, count);
 }
 
 static uint32_t

@@ -1,5 +1,6 @@
 /* sandbox_landlock.c - no file access at all: a Landlock ruleset without a rule. Everything that a worker may read comes
- * to it as an open descriptor. Numbers of the rights follow linux/landlock.h, which on older distributions knows
+ * to it as an open descriptor; where a library insists on a name, /proc/self/fd/N is one, and each such file gets a rule
+ * of its own. Numbers of the rights follow linux/landlock.h, which on older distributions knows
  * fewer than the running kernel; hence the ABI table.
  */
 #include <linux/landlock.h>
@@ -17,8 +18,17 @@ struct ruleset {
 	uint64_t scoped;
 };
 
+static void
+allow_reading(int ruleset, const int *fds, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE, .parent_fd = fds[i]};
+		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	}
+}
+
 int
-sandbox_landlock(int32_t *abi_out)
+sandbox_landlock(int32_t *abi_out, const int *fds, unsigned count)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	*abi_out = abi > 0 ? (int32_t)abi : 0;
@@ -39,6 +49,8 @@ sandbox_landlock(int32_t *abi_out)
 	int fd = (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
 	if (fd < 0)
 		return 0;
+	/* A file that cannot be given a rule (on a filesystem without inodes of its own) is lost, not the sandbox. */
+	allow_reading(fd, fds, count);
 	int holds = syscall(SYS_landlock_restrict_self, fd, 0) == 0;
 	close(fd);
 	return holds;

@@ -26,6 +26,12 @@ cli_describe(const struct cli_args *args)
 }
 
 int
+cli_ask(const struct cli_args *args)
+{
+	return args->name_count;
+}
+
+int
 cli_backends(const struct cli_args *args)
 {
 	return args->name_count;

@@ -102,6 +102,45 @@ test_this_machine(void **state)
 	assert_int_equal(unit_descriptors(), before);
 }
 
+/* What can still be taken: the machine's, and what each group has left. */
+static void
+test_available(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *files[8][2];
+		uint64_t mb;
+	} cases[] = {
+		{{{NULL}}, UINT64_MAX},
+		{{{"proc/meminfo", MB "MemAvailable: 1048576 kB\n"}}, 1024},
+		{{{"proc/meminfo", "MemAvailable: 1048576 kB\n"},
+	      {"proc/self/cgroup", "0::/a/b\n"},
+	      {"sys/fs/cgroup/a/memory.max", "1073741824\n"},
+	      {"sys/fs/cgroup/a/memory.current", "805306368\n"},
+	      {"sys/fs/cgroup/a/memory.stat", "anon 5\ninactive_file 268435456\n"},
+	      {"sys/fs/cgroup/a/b/memory.max", "max\n"}},
+	     512},
+		{{{"proc/meminfo", "MemAvailable: 1048576 kB\n"},
+	      {"proc/self/cgroup", "0::/\n"},
+	      {"sys/fs/cgroup/memory.max", "104857600\n"},
+	      {"sys/fs/cgroup/memory.current", "209715200\n"}},
+	     0},
+		{{{"proc/meminfo", "MemAvailable: 1048576 kB\n"},
+	      {"proc/self/cgroup", "4:memory:/x\n"},
+	      {"sys/fs/cgroup/memory/x/memory.limit_in_bytes", "209715200\n"},
+	      {"sys/fs/cgroup/memory/x/memory.usage_in_bytes", "104857600\n"}},
+	     100},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char *root = unit_folder();
+		for (size_t f = 0; f < COUNT(cases[i].files) && cases[i].files[f][0] != NULL; f++)
+			unit_write(root, cases[i].files[f][0], cases[i].files[f][1]);
+		assert_int_equal(host_available_mb(root), cases[i].mb);
+		unit_remove(root);
+		free(root);
+	}
+}
+
 /* A group name as long as the kernel permits, and longer. */
 static void
 test_long_group(void **state)
@@ -125,6 +164,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_machines), cmocka_unit_test(test_this_machine),
-	                                   cmocka_unit_test(test_long_group)};
+	                                   cmocka_unit_test(test_available), cmocka_unit_test(test_long_group)};
 	return cmocka_run_group_tests_name("host", tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ static const struct shape {
 	{"START", PROTO_START, 8, NONE, {0}, {0}},
 	{"DECODE", PROTO_DECODE, 32, ONE, {0}, {0}},
 	{"ENCODE", PROTO_ENCODE, 24, NONE, {0}, {0}},
-	{"DESCRIBE", PROTO_DESCRIBE, 96, EITHER, {32}, {64}},
+	{"DESCRIBE", PROTO_DESCRIBE, 112, EITHER, {48}, {64}},
 	{"CANCEL", PROTO_CANCEL, 0, NONE, {0}, {0}},
 	{"PING", PROTO_PING, 0, NONE, {0}, {0}},
 	{"PROBE", PROTO_PROBE, 0, NONE, {0}, {0}},

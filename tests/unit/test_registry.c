@@ -46,13 +46,13 @@ static const struct row {
 	{BARE, "lite", SCRY_E_UNAVAILABLE, 0, 1, "named: lite", "backend lite cannot be used: its worker scry-lite"},
 	{BARE, "fake", SCRY_E_UNAVAILABLE, 0, 1, "named: fake", "not built"},
 	{ALL, "clip", SCRY_E_UNAVAILABLE, 0, 1, "named: clip", "backend clip cannot be used: not built yet"},
-	{ALL, "qwen08b", SCRY_E_UNAVAILABLE, 0, 1, "named: qwen08b", "not built yet"},
+	{ALL, "qwen08b", SCRY_E_UNAVAILABLE, 0, 1, "named: qwen08b", "scry-llama is not installed"},
 	{ALL, "qwen3vl", SCRY_E_UNAVAILABLE, 0, 1, "named: qwen3vl", "not built yet"},
-	{ALL, "minicpm", SCRY_E_UNAVAILABLE, 0, 1, "named: minicpm", "not built yet"},
+	{ALL, "minicpm", SCRY_E_UNAVAILABLE, 0, 1, "named: minicpm", "scry-llama is not installed"},
 	{ALL, "mobilevlm", SCRY_E_UNAVAILABLE, 0, 1, "named: mobilevlm", "not built yet"},
 	/* an unknown name lists the names, without the test double */
 	{ALL, "Lite", SCRY_E_ARGUMENT, 0, 1, "named: Lite",
-     "\"Lite\"; there are qwen08b, qwen3vl, minicpm, mobilevlm, clip, lite, none, and auto"},
+     "\"Lite\"; there are qwen08b, qwen3vl, minicpm, mobilevlm, clip, lite, none, demo-vlm, gguf, and auto"},
 	{ALL, "lite ", SCRY_E_ARGUMENT, 0, 1, "named: lite ", "no backend is called"},
 	/* the environment is asked when nobody named one */
 	{ENV("none"), NULL, 0, BACKEND_NONE, 1, "SCRY_VISION_BACKEND=none", NULL},
@@ -99,9 +99,9 @@ test_machine_steps(void **state)
 	} cases[] = {
 		{1023, 4095, "this machine has 4095 MB of VRAM", "this machine has 1023 MB of RAM",
 	     "this machine has 1023 MB of RAM"},
-		{1024, 4096, "not built yet", "this machine has 1024 MB of RAM", "not built yet"},
+		{1024, 4096, "scry-llama is not", "this machine has 1024 MB of RAM", "not built yet"},
 		{2047, 0, "this machine has 0 MB of VRAM", "this machine has 2047 MB of RAM", "not built yet"},
-		{2048, UINT64_MAX, "not built yet", "not built yet", "not built yet"},
+		{2048, UINT64_MAX, "scry-llama is not", "not built yet", "not built yet"},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct backend_facts facts = {.ram_mb = cases[i].ram_mb, .vram_mb = cases[i].vram_mb};
@@ -146,7 +146,8 @@ static void
 test_table(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"qwen08b", "qwen3vl", "minicpm", "mobilevlm", "clip", "lite", "none", "fake"};
+	static const char *const names[] = {"qwen08b", "qwen3vl", "minicpm",  "mobilevlm", "clip",
+	                                    "lite",    "none",    "demo-vlm", "gguf",      "fake"};
 	assert_int_equal(COUNT(names), BACKEND_COUNT);
 	assert_int_equal(BACKEND_ROWS, BACKEND_COUNT - 1);
 	for (int i = 0; i < BACKEND_COUNT; i++) {

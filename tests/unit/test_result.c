@@ -82,7 +82,7 @@ static const char expected[] =
 	"{\"backend\":\"lite\",\"model\":\"SSD\",\"text\":\"A cat \\\"here\\\".\",\"labels\":[{\"label\":\"face\",\"p\":0.9,"
 	"\"box\":[0.0,120.0,320.0,60.0]},{\"label\":\"Cat\",\"p\":0.5,\"box\":[320.0,120.0,320.0,60.0]}],\"finish\":\"stop\","
 	"\"frame\":{\"width\":640,\"height\":480,\"hash\":\"0000000000000abc\"},\"usage\":{\"image_tokens\":0,"
-	"\"prompt_tokens\":0,\"tokens\":0},\"timings_ms\":{\"decode\":1.5,\"queue\":0.0,\"load\":0.0,\"encode\":0.0,"
+	"\"prompt_tokens\":0,\"tokens\":0,\"drafted\":0},\"timings_ms\":{\"decode\":1.5,\"queue\":0.0,\"load\":0.0,\"encode\":0.0,"
 	"\"prompt\":0.0,\"generate\":0.0,\"total\":123456.789},\"workers\":{\"scry-eye\":{\"sandbox\":[\"no_new_privs\","
 	"\"limits\",\"files\",\"network\",\"syscalls\"]},\"scry-lite\":{\"sandbox\":[]}},\"words\":[{\"text\":\"EXIT\","
 	"\"p\":0.85,\"box\":[0.0,120.0,320.0,60.0]}],\"picture\":{\"kind\":\"photo\",\"p\":1.0,\"brightness\":0.125},"

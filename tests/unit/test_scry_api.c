@@ -500,12 +500,12 @@ test_backends(void **state)
 	struct scry_backend rows[10] = {{.name = NULL}};
 	const char *name = NULL;
 	char *json = NULL;
-	assert_int_equal(scry_backends(scry, NULL, 0), 7);
-	assert_int_equal(scry_backends(scry, rows, 2), 7);
+	assert_int_equal(scry_backends(scry, NULL, 0), 9);
+	assert_int_equal(scry_backends(scry, rows, 2), 9);
 	assert_null(rows[2].name);
-	assert_int_equal(scry_backends(scry, rows, 10), 7);
-	assert_null(rows[7].name);
-	for (int i = 0; i < 7; i++)
+	assert_int_equal(scry_backends(scry, rows, 10), 9);
+	assert_null(rows[9].name);
+	for (int i = 0; i < 9; i++)
 		assert_true(rows[i].title[0] != '\0' && rows[i].why[0] != '\0');
 	assert_string_equal(rows[6].name, "none");
 	assert_int_equal(rows[6].available, 1);
