@@ -2,8 +2,7 @@
  *
  * Runs in scry-eye, sandboxed: one thread, no file, no network. The only file of the eye that includes FFmpeg. A picture
  * goes: picture_read (own parsers) -> decode_layer (tiles to one frame) -> flatten (transparency over white) -> convert
- * (RGB24, scaled, into the caller's memory) -> pixels_turn. A codec is opened for each picture and closed after it, so
- * that nothing of one picture can be seen in the next.
+ * (RGB24, scaled, into the caller's memory) -> pixels_turn. Codecs live for one picture: nothing of it is seen in the next.
  */
 #include "eye/child_ffmpeg.h"
 

@@ -55,7 +55,6 @@ struct worker {
 };
 
 static void on_timer(uv_timer_t *timer);
-static void process_reaped(struct process *process);
 
 const char *
 worker_state_name(enum worker_state state)
