@@ -22,10 +22,10 @@ static double
 log_sum(const float *logits, int32_t count)
 {
 	float most = logits[0];
-	double sum = 0;
 	for (int32_t i = 1; i < count; i++)
 		most = logits[i] > most ? logits[i] : most;
-	for (int32_t i = 0; i < count; i++)
+	double sum = exp((double)logits[0] - most);
+	for (int32_t i = 1; i < count; i++)
 		sum += exp((double)logits[i] - most);
 	return most + log(sum);
 }
