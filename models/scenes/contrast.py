@@ -44,3 +44,29 @@ def distractors(rng, scene, pool, hard):
         if text != right and text not in found:
             found.append(text)
     return found
+
+
+def _recoloured(scene, names):
+    items = tuple(dataclasses.replace(i, color=names.get(i.color, i.color)) for i in scene.items)
+    return dataclasses.replace(scene, items=items)
+
+
+def red_blue_swapped(scene):
+    """What a pipeline that swaps the channels should see, or None where the caption would stay the same."""
+    names = {"red": "blue", "blue": "red", "yellow": "cyan", "cyan": "yellow"}
+    return _recoloured(scene, names) if any(i.color in names for i in scene.items) else None
+
+
+def mirrored(scene):
+    """The scene with left and right exchanged, or None where the caption would stay the same."""
+    def place(thing):
+        return dataclasses.replace(thing, cell=thing.cell // 3 * 3 + 2 - thing.cell % 3)
+    items = tuple(sorted((place(i) for i in scene.items), key=lambda i: i.cell))
+    other = dataclasses.replace(scene, items=items, printed=scene.printed and place(scene.printed))
+    return other if caption(other) != caption(scene) else None
+
+
+def circles_as_ovals(scene):
+    """What a pipeline that squashes frames should see, or None where there is no circle."""
+    items = tuple(dataclasses.replace(i, shape="oval" if i.shape == "circle" else i.shape) for i in scene.items)
+    return dataclasses.replace(scene, items=items) if items != scene.items else None

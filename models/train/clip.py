@@ -32,6 +32,8 @@ class PoolingHead(nn.Module):
         super().__init__()
         width = config.vision.width
         self.queries = nn.Parameter(torch.randn(config.queries, width) * 0.3)
+        # without places of its own the head learned what is there and not where
+        self.places = nn.Parameter(torch.randn((IMAGE // 16) ** 2, width) * 0.3)
         self.k, self.v = fast.Linear(width, width), fast.Linear(width, width)
         self.inner = fast.Linear(config.queries * width, config.pooled)
         self.out = fast.Linear(config.pooled, config.width, bias=False)
@@ -40,6 +42,7 @@ class PoolingHead(nn.Module):
     def forward(self, features):
         count, length, width = features.shape
         head = width // self.heads
+        features = features + self.places
 
         def split(x):
             return x.view(x.shape[0], x.shape[1], self.heads, head).transpose(1, 2)

@@ -1,8 +1,9 @@
 """Trains demo-clip on the trained captioner's vision tower, which stays as it is: only the pooling head and the text
 tower learn, from features that are computed once.
 
-Each picture meets the captions of the whole batch and, for each, one caption in which a single thing is changed (a
-colour, a shape, a size, a place, the ground): without those a CLIP learns which words occur and not what belongs together.
+Each picture meets the captions of the whole batch and, for each, false captions that differ little: a single thing is
+changed (a colour, a shape, a size, a place, the ground), or left and right are exchanged. Without those a CLIP learns
+which words occur and neither what belongs together nor where things are.
 """
 import argparse
 import json
@@ -15,13 +16,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from scenes import draw, grammar, sample
-from scenes.contrast import altered, distractors
+from scenes.contrast import altered, distractors, mirrored
 
 from . import clip, data, vlm
 from .train_vlm import VALIDATION, optimizer_for
 
 
 WORDINGS = (grammar.caption, grammar.caption, grammar.caption, grammar.there_is, grammar.brief)
+
+
+def false_ones(rng, scene):
+    """Three scenes that the caption does not tell of, but almost."""
+    return [altered(rng, scene), altered(rng, scene), mirrored(scene) or altered(rng, scene)]
 
 
 @torch.no_grad()
@@ -33,6 +39,18 @@ def picks_right(model, features, scenes, hard, seed):
         texts = model.texts([grammar.caption(scene), *distractors(rng, scene, scenes, hard)])
         right += int((pictures[row] @ texts.t()).argmax()) == 0
     return right / len(scenes)
+
+
+@torch.no_grad()
+def side_right(model, features, scenes):
+    """Share of scenes whose caption wins against that of the mirrored scene."""
+    rows = [(row, s) for row, s in enumerate(scenes) if mirrored(s)]
+    pictures = model.pooled(features)
+    right = 0
+    for row, scene in rows:
+        true, false = pictures[row] @ model.texts([grammar.caption(scene), grammar.caption(mirrored(scene))]).t()
+        right += bool(true > false)
+    return round(right / len(rows), 4)
 
 
 @torch.no_grad()
@@ -48,7 +66,8 @@ def main():
     parser.add_argument("--scenes", type=int, default=24000)
     parser.add_argument("--init", required=True, help="the captioner's checkpoint")
     parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=80)
+    parser.add_argument("--start", help="a checkpoint of this program whose fitting weights to start from")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -59,6 +78,8 @@ def main():
     captioner = vlm.load(options.init)[0]
     model = clip.Clip(clip.ClipConfig(vision=captioner.config.vision))
     model.vision.load_state_dict(captioner.vision.state_dict())
+    if options.start:
+        model.load_state_dict(torch.load(options.start, map_location="cpu")["model"], strict=False)
     model.vision.requires_grad_(False)
     cache = data.Cache(options.cache, data.Bucket(clip.IMAGE, clip.IMAGE), options.scenes)
     features = features_of(model.eval(), cache.pixels)
@@ -76,7 +97,7 @@ def main():
         scenes = [cache.scenes[i] for i in index]
         wording = WORDINGS[int(rng.integers(len(WORDINGS)))]
         hard = grammar.caption if wording is grammar.brief else wording
-        texts = model.texts([wording(s) for s in scenes] + [hard(altered(rng, s)) for s in scenes])
+        texts = model.texts([wording(s) for s in scenes] + [hard(f) for s in scenes for f in false_ones(rng, s)])
         pictures = model.pooled(features[torch.from_numpy(index)].float())
         scores = model.logit_scale.exp() * (pictures @ texts.t())
         same = torch.tensor([[a == b for b in keys] for keys in [[wording(s) for s in scenes]] for a in keys])
@@ -96,7 +117,8 @@ def main():
             line = {"step": step, "seconds": round(time.time() - started), "loss": round(float(np.mean(losses)), 4),
                     "scale": round(float(model.logit_scale.exp()), 2),
                     "of 17": picks_right(model, held_features, held, 0, 1),
-                    "of 17, hard": picks_right(model, held_features, held, 16, 2)}
+                    "of 17, hard": picks_right(model, held_features, held, 16, 2),
+                    "right before mirrored": side_right(model, held_features, held)}
             model.train()
             losses = []
             print(json.dumps(line), flush=True)

@@ -18,6 +18,9 @@ struct spawn_child {
  * (descriptors, processes) with `why`. On success the caller owns the descriptors and the child. */
 int spawn_worker(char *const argv[], const char *const env[], struct spawn_child *out, struct why *why);
 
+/* Sends SIGKILL; the end is seen by the pidfd. */
+void spawn_kill(const struct spawn_child *child);
+
 /* Kills the process and reaps it. SIGKILL cannot be refused, so the wait is short; no zombie stays in the host process. */
 void spawn_end(const struct spawn_child *child);
 

@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,7 +102,7 @@ process_kill(struct process *process, int error, const char *reason)
 		process->error = error;
 		str_copy(process->reason, sizeof(process->reason), reason);
 	}
-	pidfd_send_signal(process->child.pidfd, SIGKILL, NULL, 0);
+	spawn_kill(&process->child);
 	/* Nothing it may still say counts; its end is seen by the pidfd. */
 	uv_poll_stop(&process->socket);
 	if (process->worker != NULL)
@@ -289,7 +288,7 @@ read_message(struct process *process)
 		return 0;
 	if (error == -EPIPE) { /* the pidfd tells the rest; a worker that only closed its end is no use either */
 		uv_poll_stop(&process->socket);
-		pidfd_send_signal(process->child.pidfd, SIGKILL, NULL, 0);
+		spawn_kill(&process->child);
 		return 0;
 	}
 	const char *name = error == 0 ? msg_type_name(msg.head.type) : "a message";
@@ -451,7 +450,7 @@ on_timer(uv_timer_t *timer)
 		ping(worker);
 		break;
 	case WORKER_DRAINING:
-		pidfd_send_signal(worker->process->child.pidfd, SIGKILL, NULL, 0);
+		spawn_kill(&worker->process->child);
 		break;
 	case WORKER_BACKOFF:
 	case WORKER_IDLE: /* worker_need() asked for a start from the loop */
@@ -532,7 +531,7 @@ worker_stop(struct worker *worker)
 	worker->process->stopped = true;
 	set_state(worker, WORKER_DRAINING, WORKER_STOP_MS);
 	if (msg_send(worker->process->child.socket, PROTO_STOP, 0, NULL, 0, -1) < 0)
-		pidfd_send_signal(worker->process->child.pidfd, SIGKILL, NULL, 0);
+		spawn_kill(&worker->process->child);
 }
 
 void
