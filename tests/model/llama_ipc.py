@@ -39,7 +39,7 @@ class Worker:
     def __init__(self, files, rng):
         self.rng = rng
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket = ours
+        self.socket, self.last = ours, None
         lib = os.path.join(BUILD, "runtime", "lib")
         program = [os.path.join(lib, "ld-linux-x86-64.so.2"), "--library-path", lib, os.path.join(BUILD, "scry-llama")]
         # The wire stands on descriptor 3.
@@ -109,7 +109,7 @@ class Worker:
         words = self.process.stderr.read().decode(errors="replace")[-300:]
         self.process.stderr.close()
         if status < 0 and -status != signal.SIGALRM:
-            raise RuntimeError(f"signal {-status}: {words}")
+            raise RuntimeError(f"signal {-status}: {words}\nthe last question: {self.last}")
         return status
 
 
@@ -148,6 +148,7 @@ def one_life(files, rng, until):
             fd = os.memfd_create("prompt") if text or rng.random() < 0.1 else -1
             if fd >= 0:
                 os.write(fd, text)
+            worker.last = (body, text)
             worker.send(head(DESCRIBE, sent, body), fd)
             if fd >= 0:
                 os.close(fd)
