@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "core/pipeline.h"
+#include "core/pressure.h"
 
 #define THREADS_MAX 64u
 #define START_MS_MAX 600000u
@@ -257,6 +258,7 @@ context_destroy(struct scry *scry)
 	}
 	eye_destroy(scry->eye);
 	scry->eye = NULL;
+	pressure_destroy(scry->pressure);
 	uv_close((uv_handle_t *)&scry->later, NULL);
 	/* Only close callbacks are left, so this cannot wait for anything. */
 	uv_run(&scry->loop, UV_RUN_DEFAULT);
@@ -459,6 +461,19 @@ add_pair(const struct scry *scry, enum backend_id id, struct engine_setup *setup
 	}
 }
 
+/* Memory is short: models that have nothing to do are given back, whatever their time. */
+static void
+on_tight(void *user)
+{
+	struct scry *scry = user;
+	for (int i = 0; i < BACKEND_COUNT; i++) {
+		if (scry->engines[i] != NULL && backend_get((enum backend_id)i)->idle_s != 0 &&
+		    jobs_unload(engine_jobs(scry->engines[i])))
+			log_line(&scry->log, LOG_INFO, "memory is short: the idle model of %s is unloaded",
+			         backend_get((enum backend_id)i)->name);
+	}
+}
+
 static struct engine_setup *
 make_setup(struct scry *scry, enum backend_id id, struct eye *eye)
 {
@@ -503,6 +518,8 @@ context_engine(struct scry *scry, enum backend_id id, struct engine **out, struc
 	free(setup);
 	if (error < 0)
 		return why_set(why, error, "out of memory");
+	if (scry->pressure == NULL && backend_get(id)->idle_s != 0)
+		scry->pressure = pressure_watch(&scry->loop, on_tight, scry);
 	*out = scry->engines[id];
 	return 0;
 }

@@ -43,7 +43,8 @@ struct scry {
 	const char *llama_env[3];  /* the same for scry-llama */
 	char *gguf, *mmproj;       /* files of backend gguf; NULL: settings */
 	char env_text[4][128];
-	uv_timer_t later; /* runs what callers asked for outside of the loop: cancels */
+	struct pressure *pressure; /* watched once a model that idles can be loaded; NULL: not */
+	uv_timer_t later;          /* runs what callers asked for outside of the loop: cancels */
 	struct request *requests;
 	unsigned request_count;
 	bool turning; /* inside of the loop: a callback of ours must not run it again */

@@ -96,13 +96,14 @@ choosing_end(struct choosing *choosing)
 	free(choosing->candidates);
 }
 
+/* LLAMA_TOKEN_NULL when none has any probability. */
 static llama_token
 likeliest(const llama_token_data *candidates, size_t count)
 {
 	size_t best = 0;
 	for (size_t i = 1; i < count; i++)
 		best = candidates[i].logit > candidates[best].logit ? i : best;
-	return candidates[best].id;
+	return isinf(candidates[best].logit) ? LLAMA_TOKEN_NULL : candidates[best].id;
 }
 
 static llama_token
@@ -116,6 +117,8 @@ pick(struct choosing *choosing, const float *logits, bool by_grammar)
 		llama_sampler_apply(choosing->grammar, &all);
 	if (choosing->chain == NULL)
 		return likeliest(all.data, all.size);
+	if (likeliest(all.data, all.size) == LLAMA_TOKEN_NULL)
+		return LLAMA_TOKEN_NULL;
 	llama_sampler_apply(choosing->chain, &all);
 	return all.data[all.selected].id;
 }
@@ -134,8 +137,10 @@ static llama_token
 next_token(struct choosing *choosing, const float *logits)
 {
 	llama_token token = pick(choosing, logits, false);
-	if (choosing->grammar != NULL && !permitted(choosing, token))
+	if (choosing->grammar != NULL && (token == LLAMA_TOKEN_NULL || !permitted(choosing, token)))
 		token = pick(choosing, logits, true);
+	if (token == LLAMA_TOKEN_NULL)
+		return token;
 	if (choosing->grammar != NULL && !llama_vocab_is_eog(engine.vocab, token))
 		llama_sampler_accept(choosing->grammar, token);
 	if (choosing->chain != NULL)
@@ -222,6 +227,8 @@ follow_draft(struct answer *answer, llama_token *last)
 	answer->done->drafted = 1;
 	for (;; i++) {
 		llama_token token = next_token(&answer->choosing, llama_get_logits_ith(engine.context, (int32_t)i));
+		if (token == LLAMA_TOKEN_NULL)
+			return lm_fail(&engine, "the model has no word left that it may say");
 		if (!say(answer, token))
 			break;
 		*last = token;
@@ -245,6 +252,8 @@ generate(struct answer *answer, bool draft)
 	while (!answer->over && error == 0) {
 		llama_token token = next_token(&answer->choosing, llama_get_logits_ith(engine.context, -1));
 		bool first = answer->done->tokens == 0;
+		if (token == LLAMA_TOKEN_NULL)
+			return lm_fail(&engine, "the model has no word left that it may say");
 		if (!say(answer, token))
 			break;
 		if (draft && first && token == engine.draft[0])
