@@ -28,7 +28,7 @@ enum worker_state {
 };
 const char *worker_state_name(enum worker_state state);
 
-#define WORKER_HELLO_MS 15000 /* exec to HELLO, on a small board with a cold disk; setting SCRY_WORKER_START_MS */
+#define WORKER_HELLO_MS 15000  /* exec to HELLO, on a small board with a cold disk; setting SCRY_WORKER_START_MS */
 #define WORKER_READY_MS 120000 /* START to READY: loading a model; setting SCRY_MODEL_LOAD_MS */
 #define WORKER_STOP_MS 500     /* STOP to SIGKILL */
 #define WORKER_BACKOFF_MS 100  /* first delay after a start that came to nothing; doubles */

@@ -242,18 +242,21 @@ test_dispatch_times(void **state)
 	(void)state;
 	struct scry *scry = open_core("fake");
 	struct ask ask;
+	struct scry_result *first = NULL;
+	assert_int_equal(scry_describe(scry, image(), NULL, &first), SCRY_OK);
+	scry_result_free(first);
 	double begin = now();
 	for (int i = 0; i < 100; i++)
 		scry_dispatch(scry, 0);
 	assert_int_equal(scry_dispatch(scry, -1), 0);
-	assert_true(now() - begin < 2);
+	assert_true(now() - begin < 10);
 	submit(scry, &ask, "hang");
 	begin = now();
 	while (now() - begin < 1) /* until it hangs */
 		scry_dispatch(scry, 20);
 	begin = now();
 	assert_int_equal(scry_dispatch(scry, 100), 1);
-	assert_true(now() - begin > 0.09 && now() - begin < 2);
+	assert_true(now() - begin > 0.09 && now() - begin < 10);
 	scry_close(scry);
 	assert_int_equal(ask.error, SCRY_E_CANCELLED);
 }
