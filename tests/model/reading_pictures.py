@@ -171,6 +171,16 @@ def screens(work):
     return rows
 
 
+# A letter has some thirty; a window whose menus are there and whose text is not yet has one or two for each.
+EDGES_A_LETTER = 10
+
+
+def edges(grey):
+    """places where light changes sharply from one pixel to the next in a row"""
+    data = grey.tobytes()
+    return sum(abs(a - b) > 60 for a, b in zip(data, data[1:]))
+
+
 def shoot(folder, work, name, dims, settings, command, truth):
     display = ":%d" % (200 + os.getpid() % 1000)
     env = dict(os.environ, DISPLAY=display, HOME=work, XDG_CONFIG_HOME=work, XDG_CACHE_HOME=work, NO_AT_BRIDGE="1",
@@ -182,16 +192,19 @@ def shoot(folder, work, name, dims, settings, command, truth):
         time.sleep(1)
         program = subprocess.Popen(["dbus-run-session", "--"] + command, env=env, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL, start_new_session=True)
-        picture, before = None, None
-        for _ in range(40):  # until the screen has something on it and keeps still
+        before, still = None, 0
+        for _ in range(80):  # until as much is written on the screen as there is to read, and it keeps still
             time.sleep(0.5)
-            picture = subprocess.run([sys.executable, "-c",
-                                      "import sys; from PIL import ImageGrab; ImageGrab.grab().save(sys.argv[1])",
-                                      os.path.join(folder, name + ".png")], env=env)
-            now = Image.open(os.path.join(folder, name + ".png")).tobytes()
-            if now == before and len(set(now[::97])) > 4:
+            subprocess.run([sys.executable, "-c",
+                            "import sys; from PIL import ImageGrab; ImageGrab.grab().save(sys.argv[1])",
+                            os.path.join(folder, name + ".png")], env=env)
+            now = Image.open(os.path.join(folder, name + ".png")).convert("L")
+            still = still + 1 if now.tobytes() == before else 0
+            if still >= 1 and edges(now) > EDGES_A_LETTER * len(truth):
                 break
-            before = now
+            before = now.tobytes()
+        else:
+            raise SystemExit(name + ": %s shows no text" % command[0])
         with open(os.path.join(folder, name + ".txt"), "w") as out:
             out.write(truth + "\n")
     finally:
