@@ -18,6 +18,7 @@
 
 #define LOOK_US 2000 /* between looks at the socket */
 #define ANSWER_TOKENS 100
+#define ANSWER_LEAST 8 /* tokens that must fit behind the prompt */
 #define TEMPERATURE 0.1f
 /* llama-server's defaults, so that the same settings mean the same there and here. */
 #define TOP_K 40
@@ -313,8 +314,11 @@ caption(const struct child_frame *frame, const struct child_question *question, 
 	const char *prompt = question->prompt[0] != '\0' ? question->prompt : own_prompt;
 	uint64_t hash = hash_of(prompt);
 	int error = choosing_init(&answer.choosing, question);
+	size_t room = answer.limit + LM_OUTPUTS; /* a draft may be longer than the answer */
 	if (error == 0)
-		error = lm_prefill(&engine, frame, prompt, answer.limit + LM_OUTPUTS, done);
+		error = lm_prefill(&engine, frame, prompt, LM_OUTPUTS + ANSWER_LEAST, &room, done);
+	if (answer.limit > room - LM_OUTPUTS)
+		answer.limit = (uint32_t)(room - LM_OUTPUTS);
 	uint64_t began = clock_us();
 	if (error == 0)
 		error = generate(&answer, may_draft(question, hash));

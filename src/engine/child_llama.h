@@ -74,9 +74,9 @@ int lm_fit(struct lm_engine *engine, size_t tokens);
 struct mtmd_input_chunks *lm_pieces(struct lm_engine *engine, const struct child_frame *frame, const char *prompt,
                                     bool pixels);
 /* Brings everything up to the last token of the prompt into the sequence; the logits of that token are there then.
- * `answer` more tokens will have room. Fills the parts of `done` that it knows. 0 or a negative scry_error. */
-int lm_prefill(struct lm_engine *engine, const struct child_frame *frame, const char *prompt, size_t answer,
-               struct proto_done *done);
+ * *answer more tokens will have room; it becomes less where the model was made for fewer, but not less than `least`. Fills the parts of `done` that it knows. 0 or a negative scry_error. */
+int lm_prefill(struct lm_engine *engine, const struct child_frame *frame, const char *prompt, size_t least,
+               size_t *answer, struct proto_done *done);
 /* Evaluates tokens behind what is there; logits of the last one, or with `all` of every one (at most LM_OUTPUTS). */
 int lm_eval(struct lm_engine *engine, const llama_token *tokens, size_t count, bool all);
 /* Forgets the sequence. */

@@ -157,8 +157,9 @@ lm_ask(struct lm_engine *engine, const struct child_frame *frame, const struct c
 		str_copy(engine->sentence, PROTO_SENTENCE, "the answers to choose from are not two or more different lines");
 		error = SCRY_E_ARGUMENT;
 	}
+	size_t room = LM_SPELLING_TOKENS;
 	if (error == 0)
-		error = lm_prefill(engine, frame, question->prompt, LM_SPELLING_TOKENS, done);
+		error = lm_prefill(engine, frame, question->prompt, room, &room, done);
 	uint64_t began = clock_us();
 	for (unsigned i = 0; error == 0 && i < asking->choice_count; i++) {
 		for (unsigned k = 0; k < asking->choices[i].spelling_count; k++)

@@ -328,7 +328,7 @@ eval_question(struct lm_engine *engine, const struct mtmd_input_chunks *chunks)
 }
 
 int
-lm_prefill(struct lm_engine *engine, const struct child_frame *frame, const char *prompt, size_t answer,
+lm_prefill(struct lm_engine *engine, const struct child_frame *frame, const char *prompt, size_t least, size_t *answer,
            struct proto_done *done)
 {
 	uint64_t began = clock_us(), key = key_of(frame);
@@ -338,7 +338,10 @@ lm_prefill(struct lm_engine *engine, const struct child_frame *frame, const char
 	if (chunks == NULL)
 		return engine->cancelled ? SCRY_E_CANCELLED : SCRY_E_MODEL;
 	size_t total = mtmd_helper_get_n_tokens(chunks);
-	int error = lm_fit(engine, total + answer);
+	size_t made_for = (size_t)llama_model_n_ctx_train(engine->model);
+	if (total + *answer > made_for)
+		*answer = made_for >= total + least ? made_for - total : least;
+	int error = lm_fit(engine, total + *answer);
 	/* The context may have been made anew, and what was known is gone with it. */
 	known = lm_cache_find(&engine->cache, key);
 	if (error == 0 && (known == NULL || !return_to(engine, known))) {

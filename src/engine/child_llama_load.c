@@ -15,6 +15,7 @@
 #include "wire/child.h"
 
 #define PATH_ROOM 512
+#define ONE_THREAD_PARAMETERS 30000000u /* below that threads wait for each other longer than they compute */
 
 /* The first error says what is wrong and the later ones what failed because of it; it is kept for the sentence of the
  * request. The rest of the libraries' talk goes nowhere. */
@@ -92,6 +93,9 @@ load_model(struct lm_engine *engine, const struct child_file *file, char *senten
 	if (engine->model == NULL)
 		return fail(sentence, "%s cannot be loaded as a language model%s%s", file->name, engine->error);
 	engine->vocab = llama_model_get_vocab(engine->model);
+	/* Measured on two cores: 1 M parameters 55 ms on one thread and 200 ms on two; 750 M the other way round. */
+	if (llama_model_n_params(engine->model) < ONE_THREAD_PARAMETERS)
+		engine->threads = 1;
 	engine->chat_template = llama_model_chat_template(engine->model, NULL);
 	engine->recurrent = llama_model_is_recurrent(engine->model) || llama_model_is_hybrid(engine->model);
 	return 0;

@@ -4,7 +4,7 @@
     llama_ipc.py MODEL.gguf MMPROJ.gguf [--seconds 600] [--seed N]
 
 The messages are well-formed on the outside (src/wire/proto.h), with any numbers, texts and descriptors inside, and now and
-then any bytes at all. Environment: BUILD, the build folder (build/). Packages: none beyond Python.
+then any bytes at all. Exit status 77 (skipped) without the files. Environment: BUILD, the build folder (build/). Packages: none beyond Python.
 """
 import argparse
 import array
@@ -178,6 +178,9 @@ def main():
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
+    if not os.path.exists(options.model) or not os.path.exists(options.mmproj):
+        print("no model files")
+        return 77
     rng, until, lives, sent = random.Random(options.seed), time.time() + options.seconds, 0, 0
     print(f"seed {options.seed}", flush=True)
     while time.time() < until:

@@ -514,6 +514,51 @@ test_sigchld_ignored(void **state)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* --- unloading -------------------------------------------------------------------------------------------- */
+
+/* A worker without anything to do is ended when its time is up, not before, not while a question is on its way, and comes
+ * back with the next one. None of it counts as a death. */
+static void
+test_unload(void **state)
+{
+	(void)state;
+	struct stage stage;
+	struct ask ask;
+	open_stage(&stage, "", program);
+	struct jobs *jobs = engine_jobs(stage.engine);
+	assert_false(jobs_unload(jobs)); /* nothing there */
+	jobs_keep(jobs, 300000);
+	ask_and_wait(&stage, &ask, "say one");
+	int pid = info_of(&stage).pid;
+	ask_and_wait(&stage, &ask, "sleep 400"); /* longer than it would be kept idle */
+	assert_int_equal(ask.error, 0);
+	assert_int_equal(info_of(&stage).pid, pid);
+	uint64_t over = clock_us();
+	WAIT_FOR(&stage, info_of(&stage).pid == 0);
+	assert_true(clock_us() - over >= 250000);
+	assert_int_equal(info_of(&stage).state, WORKER_IDLE);
+	jobs_keep(jobs, 0);
+	jobs_hold(jobs);
+	ask_and_wait(&stage, &ask, "say two");
+	assert_true(info_of(&stage).pid > 0 && info_of(&stage).pid != pid);
+	for (int i = 0; i < 100; i++) {
+		uv_run(&stage.loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+	assert_true(info_of(&stage).pid > 0); /* held */
+	assert_false(jobs_unload(jobs));
+	jobs_let_go(jobs);
+	WAIT_FOR(&stage, info_of(&stage).pid == 0);
+	jobs_keep(jobs, JOBS_KEEP_FOREVER);
+	ask_and_wait(&stage, &ask, "say three");
+	assert_string_equal(ask.text, "three");
+	assert_true(jobs_unload(jobs));
+	WAIT_FOR(&stage, info_of(&stage).pid == 0);
+	assert_int_equal(info_of(&stage).deaths, 0);
+	assert_int_equal(info_of(&stage).starts, 3);
+	close_stage(&stage);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -532,6 +577,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_destroy_with_questions),
 		cmocka_unit_test(test_sigchld_ignored),
+		cmocka_unit_test(test_unload),
 	};
 	program = argc > 1 ? argv[1] : getenv("SCRY_FAKE");
 	if (program == NULL)
