@@ -183,9 +183,8 @@ say(struct answer *answer, llama_token token)
 
 /* --- the last answer as a draft ---------------------------------------------------------------------------- */
 
-/* Drafts are tried while a third of their tokens come true: a batch of n tokens costs about as much as n/4 alone. After
- * that they rest, since a scene that moves now may stand still later. */
-#define DRAFT_WORTH 0.3f
+/* Drafts are tried while they save more time than they take, as measured. Then they rest, since a scene that moves now may
+ * stand still later. */
 #define DRAFT_REST 16
 #define DRAFT_LEAST 6 /* tokens that are worth a pass of their own */
 
@@ -213,6 +212,18 @@ keep_of_draft(llama_pos base, size_t kept, size_t state_bytes)
 	return lm_eval(&engine, engine.draft, kept, false);
 }
 
+/* `tokens` came of a draft in that time: is it worth the next one? */
+static void
+judge_draft(size_t tokens, uint64_t took_us)
+{
+	if (engine.token_us > 0.f && took_us > 0)
+		engine.draft_worth = 0.5f * engine.draft_worth + 0.5f * (float)tokens * engine.token_us / (float)took_us;
+	if (engine.draft_worth < 1.f) {
+		engine.draft_rest = DRAFT_REST;
+		engine.draft_worth = 1.f;
+	}
+}
+
 /* `first`, the draft's first token, has been said. Evaluates the whole draft in one pass and says what the model would
  * have said anyway, token by token from its own logits. *last is the token said last, not evaluated yet. */
 static int
@@ -220,6 +231,7 @@ follow_draft(struct answer *answer, llama_token *last)
 {
 	llama_pos base = engine.position;
 	size_t count = engine.draft_count, i = 0, bytes = 0;
+	uint64_t began = clock_us();
 	if (engine.recurrent && lm_save(&engine, &engine.draft_state, &engine.draft_room, &bytes) < 0)
 		return 0; /* without memory: word by word */
 	int error = lm_eval(&engine, engine.draft, count, true);
@@ -237,12 +249,18 @@ follow_draft(struct answer *answer, llama_token *last)
 			break;
 		answer->done->drafted++;
 	}
-	engine.draft_worth = 0.5f * engine.draft_worth + 0.5f * (float)(i + 1) / (float)count;
-	if (engine.draft_worth < DRAFT_WORTH) {
-		engine.draft_rest = DRAFT_REST;
-		engine.draft_worth = 1.f;
-	}
-	return answer->over || i + 1 == count ? 0 : keep_of_draft(base, i + 1, bytes);
+	bool whole = answer->over || i + 1 == count;
+	error = whole ? 0 : keep_of_draft(base, i + 1, bytes);
+	judge_draft(i + 1, clock_us() - began);
+	return error;
+}
+
+/* A mean over some ten tokens, so that one that the machine held up does not count for much. */
+static void
+note_token(uint64_t took_us)
+{
+	float us = (float)took_us;
+	engine.token_us = engine.token_us > 0.f ? 0.9f * engine.token_us + 0.1f * us : us;
 }
 
 static int
@@ -261,8 +279,11 @@ generate(struct answer *answer, bool draft)
 			error = follow_draft(answer, &token);
 		if (error == 0 && lm_cancelled(&engine))
 			error = SCRY_E_CANCELLED;
+		uint64_t began = clock_us();
 		if (error == 0 && !answer->over)
 			error = lm_eval(&engine, &token, 1, false);
+		if (error == 0 && !answer->over)
+			note_token(clock_us() - began);
 	}
 	return error;
 }

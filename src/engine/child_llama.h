@@ -43,7 +43,8 @@ struct lm_engine {
 	llama_token draft[LM_OUTPUTS];
 	size_t draft_count;
 	uint64_t draft_question; /* hash of its question */
-	float draft_worth;       /* share of drafts that came true, of late */
+	float draft_worth;       /* time that drafts saved to time that they took, of late */
+	float token_us;          /* what one token alone takes, of late; 0: not known */
 	unsigned draft_rest;     /* answers until drafts are tried again */
 	uint8_t *draft_state;    /* the state before a draft, for recurrent models */
 	size_t draft_room;
