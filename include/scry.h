@@ -140,7 +140,7 @@ struct scry_query {
 	unsigned max_tokens;    /**< most tokens of the answer; 0: the backend's own limit */
 	unsigned deadline_ms;   /**< the answer or an error comes within this time; 0: 60,000 */
 	unsigned no_text : 1;   /**< 1: do not read the text in the picture (faster; for backends that could) */
-	unsigned no_drafts : 1; /**< 1: do not try the words of the last answer first (they never change the answer) */
+	unsigned no_drafts : 1; /**< 1: do not try the words of the last answer first; greedy answers never do */
 	unsigned greedy : 1;    /**< 1: always the likeliest word, so that the same picture gets the same words */
 	float temperature;      /**< how freely words are chosen, to 2; 0: the backend's own (0.1) */
 	int keep_alive_s;       /**< the model stays loaded so long after this picture; 0: $SCRY_IDLE_UNLOAD, else the

@@ -191,8 +191,10 @@ say(struct answer *answer, llama_token token)
 static bool
 may_draft(const struct child_question *question, uint64_t hash)
 {
-	if ((question->flags & PROTO_DESCRIBE_NO_DRAFT) != 0 || question->task != PROTO_TASK_TEXT ||
-	    engine.draft_question != hash || engine.draft_count < DRAFT_LEAST)
+	/* A pass over many tokens rounds otherwise than one token at a time: where two words are as likely as each other,
+	 * the other one may come. Greedy answers must not depend on what was asked before. */
+	if ((question->flags & PROTO_DESCRIBE_NO_DRAFT) != 0 || question->temperature == 0.f ||
+	    question->task != PROTO_TASK_TEXT || engine.draft_question != hash || engine.draft_count < DRAFT_LEAST)
 		return false;
 	if (engine.draft_rest > 0 && --engine.draft_rest > 0)
 		return false;
