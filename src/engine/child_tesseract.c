@@ -27,6 +27,8 @@ extern void omp_set_max_active_levels(int levels);
 #define LETTER_WANTED 20.f /* pixels of a small letter that the LSTM network reads best; it scales lines to 36 */
 #define SCALE_MAX 3.f
 #define PIXELS_MAX 16000000u /* of the enlarged picture */
+#define BACKGROUND_DARK 64   /* levels of grey on either side of which nothing is ink */
+#define BACKGROUND_LIGHT 192
 #define READING_MS_MAX 20000
 #define CONFIDENCE_LEAST 30.f
 
@@ -63,6 +65,37 @@ tesseract_destroy(struct tesseract *reader)
 	free(reader);
 }
 
+/* Two backgrounds of nearly one lightness (a dark window on a black desktop) become one. Tesseract puts its one threshold
+ * between the two largest groups of levels, and between those two the letters would be lost. Only where nearly all of
+ * the picture is on one side and letters stand on the other. */
+static void
+join_backgrounds(struct Pix *grey)
+{
+	unsigned levels[256] = {0}, all = (unsigned)(pixGetWidth(grey) * pixGetHeight(grey)), low = 0, middle = 0, high = 0;
+	for (int y = 0; y < pixGetHeight(grey); y++) {
+		const l_uint32 *line = pixGetData(grey) + (size_t)y * (size_t)pixGetWpl(grey);
+		for (int x = 0; x < pixGetWidth(grey); x++)
+			levels[GET_DATA_BYTE(line, x)]++;
+	}
+	for (unsigned i = 0; i < 256; i++) {
+		low += i < BACKGROUND_DARK ? levels[i] : 0;
+		middle += i < 128 ? levels[i] : 0;
+		high += i > BACKGROUND_LIGHT ? levels[i] : 0;
+	}
+	bool dark = low > all / 100 * 85 && all - middle > all / 200;
+	bool light = high > all / 100 * 85 && middle > all / 200;
+	for (int y = 0; (dark || light) && y < pixGetHeight(grey); y++) {
+		l_uint32 *line = pixGetData(grey) + (size_t)y * (size_t)pixGetWpl(grey);
+		for (int x = 0; x < pixGetWidth(grey); x++) {
+			unsigned level = GET_DATA_BYTE(line, x);
+			if (dark && level < BACKGROUND_DARK)
+				SET_DATA_BYTE(line, x, BACKGROUND_DARK);
+			else if (light && level > BACKGROUND_LIGHT)
+				SET_DATA_BYTE(line, x, BACKGROUND_LIGHT);
+		}
+	}
+}
+
 static struct Pix *
 to_grey(const struct lite_image *image)
 {
@@ -75,6 +108,7 @@ to_grey(const struct lite_image *image)
 		for (unsigned x = 0; x < image->width; x++, row += 3)
 			SET_DATA_BYTE(line, x, (77u * row[0] + 150u * row[1] + 29u * row[2]) >> 8);
 	}
+	join_backgrounds(grey);
 	return grey;
 }
 
